@@ -1,0 +1,66 @@
+# Everything from a fresh clone to a result needs Python 3.11 to 3.13 and make alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SCRIPTS := .ci/run scripts/chromium
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types check bench constraints clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## make .venv with all that development needs
+
+# Two steps: what is pinned comes with its hashes checked, the project itself has no single file to hash.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); Caviar needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' \
+		|| { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV): about 120 packages, 700 MB; a minute or two with a fast network"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## service, two workers and an example study on this machine, to the table of its best trials
+	$(BIN)/caviar demo
+
+test: setup ## all tests; Chromium is installed first where it is missing and apt can
+	scripts/chromium
+	$(BIN)/pytest
+
+lint: setup ## style, layers, Dockerfile, YAML, shell scripts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.gpu.yml
+	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck $(SCRIPTS)
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+check: lint types test ## all that must hold before a change lands
+
+bench: setup ## the figures that the README quotes
+	for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done
+
+# From the registry that holds the published files: a machine's own mirror folders may hold files of other hashes.
+COMPILE = env -u UV_INDEX -u UV_FIND_LINKS UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --upgrade \
+	--python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	--no-emit-find-links
+
+constraints: setup ## pin the newest allowed versions of everything, with hashes
+	$(COMPILE) --extra dev -o constraints.txt pyproject.toml
+	$(COMPILE) --extra service --extra postgres --constraint constraints.txt -o constraints/service.txt pyproject.toml
+	$(COMPILE) --extra worker-cpu --constraint constraints.txt -o constraints/worker-cpu.txt pyproject.toml
+	$(COMPILE) --extra worker-gpu --constraint constraints.txt -o constraints/worker-gpu.txt pyproject.toml
+	echo hatchling | $(COMPILE) --constraint constraints.txt -o constraints/build.txt -
+
+clean: ## remove what tools left behind, .venv included
+	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

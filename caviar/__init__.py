@@ -1,0 +1,8 @@
+"""Caviar: a hyperparameter search service for Keras."""
+
+from caviar.client import Client
+from caviar.contract.errors import CaviarError
+
+__all__ = ["CaviarError", "Client", "__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,25 @@
+"""`caviar serve`: the service."""
+
+from __future__ import annotations
+
+import typer
+
+from caviar.cli import options
+from caviar.cli.children import end_with_parent
+
+
+def serve(
+    *,
+    database: options.Database = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    token: options.AdminToken = None,
+    lease_ttl_s: options.LeaseTtl = None,
+    end_with: options.ParentProcess = None,
+) -> None:
+    """Run the service: it takes studies, hands trials to workers and shows the leaderboard."""
+    end_with_parent(end_with)
+    settings = options.optional_module("service.settings", "service")
+    service = options.optional_module("service.app", "service")
+    chosen = options.given(database_url=database, host=host, port=port, token=token, lease_ttl_s=lease_ttl_s)
+    raise typer.Exit(service.run(options.settings(settings.ServiceSettings, chosen)))

@@ -1,0 +1,73 @@
+"""Tables of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from caviar.cli import formats
+from caviar.contract.space import Space
+from caviar.contract.states import TrialState
+from caviar.contract.views import Leaderboard, TrialView
+
+_COLOURS = {
+    TrialState.WAITING: "dim", TrialState.RUNNING: "cyan", TrialState.PAUSED: "yellow", TrialState.COMPLETE: "green",
+    TrialState.PRUNED: "dim", TrialState.FAILED: "red", TrialState.CANCELLED: "dim",
+}
+# What the columns beside the parameters take: rank, trial, state, value, epochs and time.
+_FIXED_WIDTH = 62
+_LEAST_PARAM_WIDTH = 8
+
+
+def leaderboard_table(board: Leaderboard, space: Space, width: int, title: str = "") -> Table:
+    """The trials of a leaderboard with their configurations.
+
+    Args:
+        board: The trials.
+        space: Of their study.
+        width: Characters in a line; with too few, the parameters share one column.
+        title: Above the table.
+    """
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for heading in ("rank", "trial"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column(board.metric.name, justify="right", no_wrap=True, style="bold")
+    table.add_column("epoch", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    has_columns = _FIXED_WIDTH + sum(max(len(name), _LEAST_PARAM_WIDTH) + 3 for name in space.names) <= width
+    for name in space.names if has_columns else ("params",):
+        table.add_column(name, justify="right" if has_columns else "left", no_wrap=True, overflow="ellipsis")
+    for row in board.items:
+        params = [formats.param(row.params[name]) if name in row.params else "" for name in space.names]
+        table.add_row(str(row.rank or ""), str(row.number), _state(row), formats.number(row.value), _epochs(row),
+                      formats.duration(row.duration_s),
+                      *(params if has_columns else [formats.configuration(row.params)]))
+    return table
+
+
+def running_table(trials: Sequence[TrialView], metric: str) -> Table:
+    """The trials that are trained at this moment."""
+    table = Table(title="running now", title_justify="left", title_style="bold")
+    table.add_column("trial", justify="right")
+    table.add_column("epoch", justify="right")
+    table.add_column(f"best {metric}", justify="right")
+    table.add_column("worker")
+    table.add_column("params", no_wrap=True, overflow="ellipsis")
+    for trial in trials:
+        table.add_row(str(trial.number), f"{trial.num_epochs}/{trial.max_epochs}", formats.number(trial.value),
+                      Text(trial.worker or ""), Text(formats.configuration(trial.params)))
+    return table
+
+
+def _state(trial: TrialView) -> Text:
+    is_told = trial.stop_reason is None or trial.stop_reason.value == trial.state.value
+    reason = "" if is_told else f" ({trial.stop_reason})"
+    return Text(f"{trial.state}{reason}", style=_COLOURS[trial.state])
+
+
+def _epochs(trial: TrialView) -> str:
+    best = "" if trial.best_epoch is None else f"{trial.best_epoch} of "
+    return f"{best}{trial.num_epochs}"

@@ -1,0 +1,50 @@
+"""`caviar up`: a service and workers on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from caviar.cli import machine, options
+from caviar.cli.children import Children, Interrupted
+from caviar.cli.console import out, show_note
+from caviar.client import Client
+
+# A worker that is asked to end lets each training come to the end of its epoch, which it gives a minute.
+_GRACE_S = 75.0
+_LOOK_S = 1.0
+
+
+def up(
+    *,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Worker processes.")] = 1,
+    database: options.Database = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    token: options.AdminToken = None,
+    lease_ttl_s: options.LeaseTtl = None,
+    slots: options.Slots = None,
+    threads_per_slot: options.ThreadsPerSlot = None,
+    objective: options.Objectives = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Run the service and workers together; Ctrl-C ends all of them."""
+    address = (host or machine.DEFAULT_HOST, port or machine.DEFAULT_PORT)
+    machine.check_port(*address)
+    url = machine.local_url(*address)
+    environment = machine.with_token(machine.inherited(), token)
+    serving = options.arguments(database=database, host=address[0], port=address[1], lease_ttl_s=lease_ttl_s)
+    working = options.arguments(slots=slots, threads_per_slot=threads_per_slot, objective=objective, data_dir=data_dir)
+    try:
+        with Children(grace_s=_GRACE_S) as children, Client(url, token) as client:
+            machine.start_service(children, client, serving, environment=environment)
+            machine.start_workers(children, url, workers, working, environment=environment)
+            out().print(f"Caviar is up with {workers} worker{'s' if workers > 1 else ''}: {url} "
+                        "(caviar token link prints a link that signs a browser in)", markup=False, soft_wrap=True)
+            while True:
+                children.pause(_LOOK_S)
+                for child in children.newly_ended():
+                    show_note(f"{child.obituary()}; the others go on")
+    except Interrupted:
+        out().print("Caviar has ended", markup=False)

@@ -1,0 +1,264 @@
+"""The client: the verbs of the API as methods, its answers as the contract's views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import httpx2
+
+from caviar.client.bodies import as_json, checked, study_body
+from caviar.client.connection import Clock, Connection, Query
+from caviar.client.events import PATIENCE_S, follow
+from caviar.contract.errors import InvalidRequest, Unavailable
+from caviar.contract.messages import TrialStatus
+from caviar.contract.space import ParamValue
+from caviar.contract.study import StudyEdit, StudySpec
+from caviar.contract.views import (
+    Curve,
+    Curves,
+    EventView,
+    Leaderboard,
+    Measurements,
+    Objectives,
+    Preview,
+    Rounds,
+    StudyPage,
+    StudyView,
+    TrialDetail,
+    TrialPage,
+    TrialView,
+    Workers,
+)
+
+_PAGE = 500
+
+
+class Client:
+    """A synchronous client of one Caviar service; safe to share among threads.
+
+    Every method raises the errors of `caviar.contract.errors`: `Unavailable` if the service cannot be reached,
+    `Unauthorized` without a valid access token, and otherwise what the service says.
+
+    Args:
+        url: Address of the service; None for `CAVIAR_URL`, or http://127.0.0.1:8700.
+        token: Access token; None for `CAVIAR_TOKEN`, or the one that a service of this user stored on this machine.
+        http: An HTTP client to send requests with; it stays open when this client is closed.
+        clock: Where waiting takes its time from.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None, *, http: httpx2.Client | None = None,
+                 clock: Clock | None = None) -> None:
+        self._connection = Connection(url, token, http, clock or Clock())
+
+    @property
+    def url(self) -> str:
+        """Address of the service, without a slash at its end."""
+        return self._connection.url
+
+    def close(self) -> None:
+        """Close the connections to the service."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the connections to the service."""
+        self.close()
+
+    def create_study(self, spec: StudySpec | Mapping[str, Any]) -> StudyView:
+        """Submit a study; submitting the same one again changes nothing and answers with it.
+
+        Raises:
+            InvalidRequest: Fields are missing or wrong; found here before anything is sent, or by the service.
+            StudyExists: Another study has this name (409).
+        """
+        return self._connection.ask(StudyView, "POST", "/studies", body=study_body(spec))
+
+    def preview(self, spec: StudySpec | Mapping[str, Any], samples: int = 20) -> Preview:
+        """What a study would propose and could cost; nothing is stored.
+
+        Args:
+            spec: The study.
+            samples: Configurations to draw, 1 to 10,000.
+        """
+        query = {"samples": samples}
+        return self._connection.ask(Preview, "POST", "/studies:preview", query=query, body=study_body(spec))
+
+    def studies(self) -> Iterator[StudyView]:
+        """All studies, fetched page by page as they are asked for."""
+        after: str | None = None
+        while True:
+            page = self._connection.ask(StudyPage, "GET", "/studies", query=_page(100, after))
+            yield from page.items
+            after = page.next_after
+            if after is None:
+                return
+
+    def study(self, name: str) -> StudyView:
+        """A study and where it stands."""
+        return self._connection.ask(StudyView, "GET", _study(name))
+
+    def edit_study(self, name: str, edit: StudyEdit | Mapping[str, Any]) -> StudyView:
+        """Change the budget or the tags of a live study; what is left out stays, a limit of None is lifted."""
+        change = edit if isinstance(edit, StudyEdit) else checked(StudyEdit, edit)
+        return self._connection.ask(StudyView, "PATCH", _study(name), body=change.model_dump_json(exclude_unset=True))
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with all its trials and measurements."""
+        self._connection.send("DELETE", _study(name))
+
+    def pause(self, name: str) -> StudyView:
+        """Hand out no more trials of a study until it is resumed."""
+        return self._connection.ask(StudyView, "POST", f"{_study(name)}:pause")
+
+    def resume(self, name: str) -> StudyView:
+        """Go on with a paused study."""
+        return self._connection.ask(StudyView, "POST", f"{_study(name)}:resume")
+
+    def stop(self, name: str) -> StudyView:
+        """End a study for good; its running trials are cancelled."""
+        return self._connection.ask(StudyView, "POST", f"{_study(name)}:stop")
+
+    def clone(self, name: str, new_name: str) -> StudyView:
+        """Create a study with the same body under another name."""
+        return self._connection.ask(StudyView, "POST", f"{_study(name)}:clone", body=as_json({"name": new_name}))
+
+    def leaderboard(self, name: str, *, limit: int = 50, after: int | None = None) -> Leaderboard:
+        """A page of the trials of a study, best first.
+
+        Args:
+            name: The study.
+            limit: Rows on the page.
+            after: `next_after` of the page before; None for the first.
+        """
+        return self._connection.ask(Leaderboard, "GET", f"{_study(name)}/leaderboard", query=_page(limit, after))
+
+    def trials(self, name: str) -> Iterator[TrialView]:
+        """All trials of a study in the order of their numbers, fetched page by page as they are asked for."""
+        after: int | None = None
+        while True:
+            page = self._connection.ask(TrialPage, "GET", f"{_study(name)}/trials", query=_page(_PAGE, after))
+            yield from page.items
+            after = page.next_after
+            if after is None:
+                return
+
+    def trial(self, trial_id: int) -> TrialDetail:
+        """A trial with its attempts."""
+        return self._connection.ask(TrialDetail, "GET", f"/trials/{trial_id:d}")
+
+    def measurements(self, trial_id: int, attempts: Literal["current", "all"] = "current") -> Measurements:
+        """The epochs of a trial: its curve, or everything that all of its attempts reported."""
+        query = {"attempts": attempts}
+        return self._connection.ask(Measurements, "GET", f"/trials/{trial_id:d}/measurements", query=query)
+
+    def curves(self, name: str) -> Iterator[Curve]:
+        """The learning curves of a study in the order of trial numbers, fetched page by page as they are asked for."""
+        after: int | None = None
+        while True:
+            page = self._connection.ask(Curves, "GET", f"{_study(name)}/curves", query=_page(_PAGE, after))
+            yield from page.items
+            after = page.next_after
+            if after is None:
+                return
+
+    def rounds(self, name: str) -> Rounds:
+        """The rounds of a study's strategy, oldest first; none for strategies without rounds."""
+        return self._connection.ask(Rounds, "GET", f"{_study(name)}/rounds")
+
+    def enqueue(self, name: str, params: Mapping[str, ParamValue]) -> TrialStatus:
+        """Have a hand-made configuration trained next.
+
+        Raises:
+            InvalidRequest: It does not fit the study's space (422).
+        """
+        body = as_json({"params": dict(params)})
+        return self._connection.ask(TrialStatus, "POST", f"{_study(name)}/trials", body=body)
+
+    def stop_trial(self, trial_id: int) -> TrialStatus:
+        """Cancel a trial that has not ended."""
+        return self._connection.ask(TrialStatus, "POST", f"/trials/{trial_id:d}:stop")
+
+    def retry_trial(self, trial_id: int) -> TrialStatus:
+        """Run a failed or cancelled trial once more."""
+        return self._connection.ask(TrialStatus, "POST", f"/trials/{trial_id:d}:retry")
+
+    def events(self, name: str, after: int | None = None) -> Iterator[EventView]:
+        """What happens in a study, as it happens, without end; broken connections are mended without a gap.
+
+        Args:
+            name: The study.
+            after: Sequence number of the last known event, such as `study(name).last_event_seq`; 0 for all events from
+                the first; None for those from now on.
+        Raises:
+            Unavailable: The service cannot be reached at first, or was away for more than a minute later.
+        """
+        start = self.study(name).last_event_seq if after is None else after
+        return follow(self._connection, f"{_study(name)}/events", start)
+
+    def export(self, name: str, format: Literal["csv", "json"] = "csv") -> str:
+        """All trials of a study as one text, in UTF-8 on the wire.
+
+        Args:
+            name: The study.
+            format: `csv` for a table with a line per trial, `json` for everything.
+        """
+        answer = self._connection.send("GET", f"{_study(name)}/export", query={"format": format})
+        return answer.content.decode("utf-8")
+
+    def objectives(self) -> Objectives:
+        """What can be trained."""
+        return self._connection.ask(Objectives, "GET", "/objectives")
+
+    def workers(self) -> Workers:
+        """The registered workers, the newest first."""
+        return self._connection.ask(Workers, "GET", "/workers")
+
+    def wait(self, name: str, timeout_s: float | None = None, *, poll_s: float = 1.0, patience_s: float = PATIENCE_S,
+             on_view: Callable[[StudyView], None] | None = None) -> StudyView:
+        """Wait until a study is complete or stopped.
+
+        Args:
+            name: The study.
+            timeout_s: Seconds after which to give up; None for never.
+            poll_s: Seconds between two looks.
+            patience_s: Seconds for which a service that is away is asked again.
+            on_view: Called with the study at every look.
+        Returns:
+            The finished study.
+        Raises:
+            TimeoutError: The study is not finished after `timeout_s`.
+            Unavailable: The service was away for longer than `patience_s`.
+        """
+        clock = self._connection.clock
+        start = seen = clock.monotonic()
+        while True:
+            try:
+                study = self.study(name)
+            except Unavailable:
+                if clock.monotonic() - seen >= patience_s:
+                    raise
+            else:
+                seen = clock.monotonic()
+                if on_view is not None:
+                    on_view(study)
+                if study.state.is_finished:
+                    return study
+            elapsed = clock.monotonic() - start
+            if timeout_s is not None and elapsed >= timeout_s:
+                raise TimeoutError(f"study {name} is not finished after {timeout_s:g} s")
+            clock.sleep(poll_s if timeout_s is None else min(poll_s, timeout_s - elapsed))
+
+
+def _study(name: str) -> str:
+    if not name or name.strip(".") == "":
+        raise InvalidRequest(f"received {name!r}, expected the name of a study")
+    return f"/studies/{quote(name, safe='')}"
+
+
+def _page(limit: int, after: str | int | None) -> Query:
+    return {"limit": limit} if after is None else {"limit": limit, "after": after}

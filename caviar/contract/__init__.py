@@ -1,0 +1,1 @@
+"""What crosses the wire: search spaces, studies, worker messages, answers and errors."""

@@ -1,0 +1,1 @@
+"""The service: rules, search, store, API and pages."""

@@ -1,0 +1,30 @@
+"""What routes ask for: the service, and common parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Query, Request
+
+from service.use_cases.service import Service
+
+
+def _service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+CurrentService = Annotated[Service, Depends(_service)]
+
+StudyName = Annotated[str, Path(description="Name of a study.", examples=["digits-mlp"], max_length=64)]
+TrialId = Annotated[int, Path(description="Id of a trial, unique over all studies.", ge=1, lt=2**53, examples=[1])]
+WorkerId = Annotated[
+    str,
+    Path(
+        description="Id from the worker's registration.",
+        max_length=36,
+        examples=["5f0c7a52-93a1-4d6b-9a3e-0d2f5c1b7e11"],
+    ),
+]
+Limit = Annotated[int, Query(description="At most this many items.", ge=1, le=1000)]
+Number = Annotated[int | None, Query(description="Number of the last trial of the page before.", ge=0, lt=2**53)]
+Offset = Annotated[int, Query(description="Rows to pass over: `next_after` of the page before.", ge=0, lt=2**53)]

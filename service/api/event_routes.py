@@ -1,0 +1,85 @@
+"""The change feed of a study as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import StreamingResponse
+
+from caviar.contract.errors import FieldError, InvalidRequest, NotFound
+from service.api.dependencies import CurrentService, StudyName
+from service.store import events, studies
+from service.store.transaction import Event
+from service.use_cases import reading
+from service.use_cases.service import Service
+
+router = APIRouter(tags=["events"])
+
+_KEEP_ALIVE_S = 15.0
+_PORTION = 1000
+
+Seq = Annotated[int | None, Query(description="Send events numbered above this one.", ge=0, lt=2**53)]
+
+
+@router.get(
+    "/studies/{name}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}}
+)
+async def stream_events(
+    request: Request,
+    service: CurrentService,
+    name: StudyName,
+    after: Seq = None,
+    last_event_id: Annotated[
+        str | None, Header(description="Resumes a stream; wins over `after`.", max_length=20)
+    ] = None,
+) -> StreamingResponse:
+    """Follow a study: every event once and in order, from the beginning or after a known number, without end."""
+    seq = _start(after, last_event_id)
+    study_id = await asyncio.to_thread(_study_id, service, name)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_stream(request, service, study_id, seq), media_type="text/event-stream", headers=headers)
+
+
+def _start(after: int | None, last_event_id: str | None) -> int:
+    if last_event_id is None:
+        return after or 0
+    if not last_event_id.isdecimal():
+        field = FieldError(field="Last-Event-ID", received=last_event_id, expected="the number of an event")
+        raise InvalidRequest("the stream cannot be resumed", errors=[field])
+    return int(last_event_id)
+
+
+def _study_id(service: Service, name: str) -> int:
+    with service.reading() as tx:
+        return int(studies.get(tx, name).id)
+
+
+async def _stream(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[str]:
+    yield ": connected\n\n"
+    while not service.feed.is_closed and not await request.is_disconnected():
+        found = service.feed.since(study_id, seq)
+        if found is None:
+            try:
+                found = await asyncio.to_thread(_stored, service, study_id, seq)
+            except NotFound:
+                return
+        if found:
+            seq = found[-1].seq
+            yield "".join(_message(event) for event in found)
+        elif not await service.feed.wait(_KEEP_ALIVE_S):
+            yield ": keep-alive\n\n"
+
+
+def _stored(service: Service, study_id: int, seq: int) -> list[Event]:
+    with service.reading() as tx:
+        if studies.by_id(tx, study_id) is None:
+            raise NotFound("the study was deleted")
+        return events.since(tx, study_id, seq, _PORTION)
+
+
+def _message(event: Event) -> str:
+    view = reading.event(event)
+    return f"id: {view.seq}\nevent: {view.kind}\ndata: {view.model_dump_json()}\n\n"

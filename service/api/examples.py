@@ -1,0 +1,245 @@
+"""One story for the OpenAPI document: the study `digits-mlp`, its first trial, and its worker `box-1`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_WORKER = "5f0c7a52-93a1-4d6b-9a3e-0d2f5c1b7e11"
+_LEASE = "Yk3p0V5tQm8sXn2cLw7bHd4fRz6aJg1e"
+_CREATED, _STARTED, _REPORTED = "2026-11-21T09:00:00Z", "2026-11-21T09:00:01Z", "2026-11-21T09:00:02Z"
+
+_SPACE: dict[str, Any] = {
+    "learning_rate": {"type": "float", "low": 0.0001, "high": 1.0, "scale": "log"},
+    "beta_1": {"type": "float", "low": 0.9, "high": 0.999, "scale": "reverse_log"},
+    "units": {"type": "int", "low": 16, "high": 512, "scale": "log"},
+}
+_PARAMS: dict[str, Any] = {"learning_rate": 0.0021, "beta_1": 0.9861, "units": 128}
+_METRIC = {"name": "val_loss", "direction": "minimize"}
+_OBJECTIVE = {"name": "mlp", "config": {"dataset": "digits"}}
+_EARLY_STOPPING = {
+    "monitor": None,
+    "min_delta": 0.0,
+    "patience": 5,
+    "mode": "auto",
+    "baseline": None,
+    "restore_best_weights": True,
+    "start_from_epoch": 0,
+}
+_BUDGET = {
+    "max_trials": 60,
+    "max_epochs": 30,
+    "max_total_epochs": None,
+    "max_seconds": None,
+    "max_trial_seconds": None,
+    "max_parallel": None,
+    "target": None,
+}
+
+_SUBMITTED: dict[str, Any] = {
+    "name": "digits-mlp",
+    "objective": _OBJECTIVE,
+    "metric": _METRIC,
+    "space": _SPACE,
+    "strategy": {"kind": "coarse_to_fine"},
+    "pruner": {"kind": "asha"},
+    "early_stopping": {"patience": 5},
+    "budget": {"max_trials": 60, "max_epochs": 30},
+    "seed": 7,
+}
+
+_STUDY: dict[str, Any] = {
+    "name": "digits-mlp",
+    "state": "running",
+    "end_reason": None,
+    "objective": _OBJECTIVE,
+    "metric": _METRIC,
+    "space": {name: {**parameter, "when": None} for name, parameter in _SPACE.items()},
+    "strategy": {"kind": "coarse_to_fine"},
+    "pruner": {"kind": "asha"},
+    "early_stopping": _EARLY_STOPPING,
+    "budget": _BUDGET,
+    "retries": 2,
+    "seed": 7,
+    "tags": {},
+    "counts": {"running": 1},
+    "num_trials": 1,
+    "num_epochs": 1,
+    "round": 0,
+    "best": {"trial_id": 1, "number": 0, "value": 0.412, "epoch": 1, "params": _PARAMS},
+    "last_event_seq": 5,
+    "created_at": _CREATED,
+    "updated_at": _REPORTED,
+    "ended_at": None,
+}
+
+_TRIAL: dict[str, Any] = {
+    "trial_id": 1,
+    "study": "digits-mlp",
+    "number": 0,
+    "state": "running",
+    "stop_reason": None,
+    "evidence": None,
+    "origin": "sampler",
+    "round": 0,
+    "params": _PARAMS,
+    "value": 0.412,
+    "best_epoch": 1,
+    "num_epochs": 1,
+    "max_epochs": 30,
+    "attempt": 1,
+    "seed": 1734250921,
+    "worker": "box-1",
+    "error": None,
+    "duration_s": 0.61,
+    "created_at": _STARTED,
+    "started_at": _STARTED,
+    "ended_at": None,
+}
+
+_ATTEMPT = {
+    "attempt": 1,
+    "worker_id": _WORKER,
+    "worker": "box-1",
+    "first_epoch": 1,
+    "started_at": _STARTED,
+    "ended_at": None,
+    "end": None,
+    "error": None,
+}
+_ASSIGNMENT = {
+    "trial_id": 1,
+    "study": "digits-mlp",
+    "number": 0,
+    "attempt": 1,
+    "lease": _LEASE,
+    "lease_ttl_s": 30.0,
+    "params": _PARAMS,
+    "seed": 1734250921,
+    "data_seed": 560113428,
+    "objective": _OBJECTIVE,
+    "metric": _METRIC,
+    "first_epoch": 1,
+    "max_epochs": 30,
+    "max_trial_seconds": None,
+    "early_stopping": _EARLY_STOPPING,
+}
+_MEASURED = {"epoch": 1, "metrics": {"loss": 0.903, "val_loss": 0.412, "val_accuracy": 0.883}, "elapsed_s": 0.61}
+_WAITING = {"trial_id": 2, "state": "waiting", "stop_reason": None}
+_CANCELLED = {"trial_id": 1, "state": "cancelled", "stop_reason": "cancelled"}
+_WINDOW = {
+    "low": 0.0006,
+    "high": 0.011,
+    "unit_low": 0.195,
+    "unit_high": 0.51,
+    "weights": None,
+    "reason": "narrowed: the best trials lie between 0.0009 and 0.007",
+}
+
+BODIES: dict[str, dict[str, Any]] = {
+    "create_study": _SUBMITTED,
+    "preview_study": _SUBMITTED,
+    "edit_study": {"budget": {"max_trials": 120}},
+    "clone_study": {"name": "digits-mlp-2"},
+    "enqueue_trial": {"params": _PARAMS},
+    "register_worker": {"name": "box-1", "host": "box", "slots": 2, "devices": [], "objectives": [{"name": "mlp"}]},
+    "claim_trials": {"request_id": "box-1-0001", "max_trials": 1, "wait_s": 20.0, "leases": []},
+    "send_heartbeat": {"leases": [_LEASE]},
+    "report_measurements": {"items": [{"trial_id": 1, "lease": _LEASE, **_MEASURED}]},
+    "finish_trial": {"lease": _LEASE, "outcome": "complete"},
+    "release_trial": {"lease": _LEASE},
+}
+"""An example of every request body, by operation."""
+
+ANSWERS: dict[str, Any] = {
+    "create_study": _STUDY,
+    "preview_study": {
+        "configurations": [_PARAMS],
+        "histograms": {"units": {"edges": [15.5, 89.1, 512.5], "choices": [], "counts": [0, 1]}},
+        "cost": {"max_trials": 60, "max_total_epochs": 1800, "max_seconds": None},
+    },
+    "list_studies": {"items": [_STUDY], "next_after": None},
+    "read_study": _STUDY,
+    "edit_study": {**_STUDY, "budget": {**_BUDGET, "max_trials": 120}},
+    "pause_study": {**_STUDY, "state": "paused"},
+    "resume_study": _STUDY,
+    "stop_study": {**_STUDY, "state": "stopped", "end_reason": "stopped", "ended_at": _REPORTED},
+    "clone_study": {**_STUDY, "name": "digits-mlp-2", "counts": {}, "num_trials": 0, "num_epochs": 0, "best": None},
+    "read_leaderboard": {
+        "study": "digits-mlp",
+        "metric": _METRIC,
+        "total": 1,
+        "items": [{**_TRIAL, "rank": 1}],
+        "next_after": None,
+    },
+    "list_trials": {"items": [_TRIAL], "next_after": None},
+    "enqueue_trial": _WAITING,
+    "read_curves": {
+        "study": "digits-mlp",
+        "metric": _METRIC,
+        "items": [{"trial_id": 1, "number": 0, "state": "running", "epochs": [1], "values": [0.412]}],
+        "next_after": None,
+    },
+    "read_rounds": {
+        "study": "digits-mlp",
+        "items": [
+            {
+                "number": 1,
+                "first_trial": 12,
+                "elite": [4, 9, 0],
+                "windows": {"learning_rate": _WINDOW},
+                "opened_at": _REPORTED,
+            }
+        ],
+    },
+    "stream_events": (
+        f'id: 5\nevent: measured\ndata: {{"seq":5,"kind":"measured","at":"{_REPORTED}",'
+        '"data":{"trial_id":1,"number":0,"attempt":1,"epoch":1,"value":0.412}}\n\n'
+    ),
+    "export_study": {"study": _STUDY, "trials": [{**_TRIAL, "measurements": []}]},
+    "read_trial": {**_TRIAL, "metric": _METRIC, "attempts": [_ATTEMPT]},
+    "read_measurements": {"trial_id": 1, "items": [{"attempt": 1, **_MEASURED, "reported_at": _REPORTED}]},
+    "stop_trial": _CANCELLED,
+    "retry_trial": {"trial_id": 1, "state": "waiting", "stop_reason": None},
+    "list_objectives": {"items": [{"name": "mlp", "built_in": True, "space": _STUDY["space"], "workers": 1}]},
+    "list_workers": {
+        "items": [
+            {
+                "worker_id": _WORKER,
+                "name": "box-1",
+                "host": "box",
+                "slots": 2,
+                "devices": [],
+                "objectives": ["mlp"],
+                "running": [1],
+                "is_alive": True,
+                "registered_at": _CREATED,
+                "seen_at": _REPORTED,
+            }
+        ]
+    },
+    "register_worker": {"worker_id": _WORKER, "lease_ttl_s": 30.0},
+    "claim_trials": {"assigned": [_ASSIGNMENT], "retry_after_s": 0.0},
+    "send_heartbeat": {"lost": [], "commands": []},
+    "report_measurements": {"decisions": [{"trial_id": 1, "decision": "continue", "reason": None}], "rejected": []},
+    "finish_trial": {"trial_id": 1, "state": "complete", "stop_reason": "max_epochs"},
+    "release_trial": {"trial_id": 1, "state": "waiting", "stop_reason": None},
+    "read_health": {"status": "ok"},
+    "read_readiness": {"status": "ok"},
+}
+"""An example of every answer, by operation."""
+
+PROBLEM: dict[str, Any] = {
+    "type": "urn:caviar:error:invalid_request",
+    "title": "Invalid request",
+    "status": 422,
+    "code": "invalid_request",
+    "detail": "1 field(s) were refused: space.learning_rate.low",
+    "errors": [
+        {
+            "field": "space.learning_rate.low",
+            "received": 2.0,
+            "expected": "a number below high (1.0)",
+        }
+    ],
+}
+"""An example of a refused request."""

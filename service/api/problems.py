@@ -1,0 +1,103 @@
+"""Turning every error into an RFC 9457 body, or into a page for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from caviar.contract.errors import (
+    CaviarError,
+    FieldError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestError,
+    TooLarge,
+    Unavailable,
+    field_errors,
+    shown,
+)
+
+ErrorPage = Callable[[Request, CaviarError], Response]
+_log = structlog.get_logger(__name__)
+
+
+def answer(request: Request, error: CaviarError) -> Response:
+    """The answer that carries an error."""
+    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    error_page: ErrorPage | None = getattr(request.app.state, "error_page", None) if "app" in request.scope else None
+    if wants_page and error_page is not None:
+        return error_page(request, error)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if error.status == 503:
+        headers["Retry-After"] = "2"
+    return JSONResponse(error.problem(), error.status, headers=headers, media_type="application/problem+json")
+
+
+def translate(request: Request, error: Exception) -> CaviarError:
+    """The error of ours that stands for any exception."""
+    match error:
+        case CaviarError():
+            return error
+        case RequestValidationError():
+            return InvalidRequest(_summary(found := _refused(request, error)), errors=found)
+        case HTTPException(status_code=404):
+            return NotFound(f"received {request.method} {request.url.path}, but there is nothing at this path")
+        case HTTPException(status_code=405):
+            return MethodNotAllowed(f"received {request.method}, which {request.url.path} does not take")
+        case HTTPException(status_code=413):
+            return TooLarge("the body is larger than the service takes; send fewer items per request")
+        case HTTPException():
+            return RequestError(str(error.detail))
+        case DBAPIError():
+            _log.warning("api.database_unavailable", error=str(error.orig), path=request.url.path)
+            return Unavailable("the database does not answer; repeat the request later")
+    _log.error("api.failed", path=request.url.path, exc_info=error)
+    return CaviarError("the service failed at this request; its log has the details")
+
+
+async def handle(request: Request, error: Exception) -> Response:
+    """The exception handler of the application."""
+    return answer(request, translate(request, error))
+
+
+def _summary(found: list[FieldError]) -> str:
+    names = ", ".join(dict.fromkeys(error.field or "the body" for error in found))
+    return f"{len(found)} field(s) were refused: {names}"
+
+
+def _refused(request: Request, error: RequestValidationError) -> list[FieldError]:
+    model = _body_model(request)
+    entries = error.errors()
+    if model is not None and all(entry["loc"][0] == "body" for entry in entries):
+        # FastAPI flattens pydantic's error; validating once more gives the one that knows the model.
+        try:
+            model.model_validate(error.body)
+        except ValidationError as original:
+            if not any(entry["type"] == "json_invalid" for entry in entries):
+                return field_errors(original, error.body)
+    return [_plain(entry) for entry in entries]
+
+
+def _plain(entry: Any) -> FieldError:
+    path = ".".join(str(step) for step in entry["loc"][1:] if isinstance(step, str)) or str(entry["loc"][0])
+    received = "nothing" if entry["type"] == "missing" else shown(entry.get("input"))
+    if entry["type"] == "json_invalid":
+        return FieldError(
+            field="", received="text that is no JSON", expected=f"a JSON object ({entry['ctx']['error']})"
+        )
+    return FieldError(field=path, received=received, expected=str(entry["msg"]))
+
+
+def _body_model(request: Request) -> type[BaseModel] | None:
+    field = getattr(request.scope.get("route"), "body_field", None)
+    annotation = getattr(getattr(field, "field_info", None), "annotation", None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -1,0 +1,136 @@
+"""Studies: create, preview, list, read, edit, control, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from caviar.contract.messages import TrialStatus
+from caviar.contract.study import CloneStudy, NewTrial, StudyEdit, StudySpec
+from caviar.contract.views import (
+    Curves,
+    Leaderboard,
+    Preview,
+    Rounds,
+    StudyPage,
+    StudyView,
+    TrialPage,
+)
+from service.api.dependencies import CurrentService, Limit, Number, Offset, StudyName
+from service.search.preview import preview
+from service.use_cases import controlling, finishing, reading, submitting
+
+router = APIRouter(tags=["studies"])
+
+
+@router.post("/studies", status_code=status.HTTP_201_CREATED, responses={200: {"model": StudyView}})
+def create_study(service: CurrentService, body: StudySpec, response: Response) -> StudyView:
+    """Start a study. The same body again answers 200 with the study that it started; another body 409."""
+    study, is_new = service.write(lambda tx: submitting.create(tx, body))
+    if not is_new:
+        response.status_code = status.HTTP_200_OK
+    return study
+
+
+@router.post("/studies:preview")
+def preview_study(
+    service: CurrentService,
+    body: StudySpec,
+    samples: Annotated[int, Query(description="How many configurations to draw.", ge=1, le=10_000)] = 20,
+) -> Preview:
+    """Show what a study would propose, drawn by the code that will propose it. Nothing is stored."""
+    with service.reading() as tx:
+        checked = submitting.check(tx, body)
+    return preview(checked, samples)
+
+
+@router.get("/studies")
+def list_studies(
+    service: CurrentService,
+    limit: Limit = 100,
+    after: Annotated[str | None, Query(description="Name of the last study of the page before.", max_length=64)] = None,
+) -> StudyPage:
+    """List studies, the newest first."""
+    with service.reading() as tx:
+        return reading.list_studies(tx, limit=limit, after=after)
+
+
+@router.get("/studies/{name}")
+def read_study(service: CurrentService, name: StudyName) -> StudyView:
+    """Read a study and where it stands."""
+    with service.reading() as tx:
+        return reading.study(tx, name)
+
+
+@router.patch("/studies/{name}")
+def edit_study(service: CurrentService, name: StudyName, body: StudyEdit) -> StudyView:
+    """Change limits or tags of a live study. Limits that are left out stay; null lifts a limit."""
+    return service.write(lambda tx: submitting.edit(tx, name, body))
+
+
+@router.delete("/studies/{name}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_study(service: CurrentService, name: StudyName) -> None:
+    """Delete a study with all its trials. Its running trials are lost to their workers."""
+    study_id = service.write(lambda tx: controlling.delete(tx, name))
+    service.searches.forget(study_id)
+
+
+@router.post("/studies/{name}:pause")
+def pause_study(service: CurrentService, name: StudyName) -> StudyView:
+    """Hand out no more trials; those that run go on."""
+    return service.write(lambda tx: controlling.pause(tx, name))
+
+
+@router.post("/studies/{name}:resume")
+def resume_study(service: CurrentService, name: StudyName) -> StudyView:
+    """Hand out trials again."""
+    return service.write(lambda tx: controlling.resume(tx, name))
+
+
+@router.post("/studies/{name}:stop")
+def stop_study(service: CurrentService, name: StudyName) -> StudyView:
+    """End a study now; what was measured stays."""
+    return service.write(lambda tx: controlling.stop(tx, name))
+
+
+@router.post("/studies/{name}:clone", status_code=status.HTTP_201_CREATED)
+def clone_study(service: CurrentService, name: StudyName, body: CloneStudy) -> StudyView:
+    """Start the same study afresh under another name."""
+    return service.write(lambda tx: submitting.clone(tx, name, body.name))
+
+
+@router.get("/studies/{name}/leaderboard")
+def read_leaderboard(service: CurrentService, name: StudyName, limit: Limit = 50, after: Offset = 0) -> Leaderboard:
+    """Read the trials of a study, best first."""
+    with service.reading() as tx:
+        return reading.leaderboard(tx, name, limit=limit, after=after)
+
+
+@router.get("/studies/{name}/trials")
+def list_trials(service: CurrentService, name: StudyName, limit: Limit = 100, after: Number = None) -> TrialPage:
+    """List the trials of a study in the order of their numbers."""
+    with service.reading() as tx:
+        return reading.list_trials(tx, name, limit=limit, after=after)
+
+
+@router.post("/studies/{name}/trials", status_code=status.HTTP_201_CREATED)
+def enqueue_trial(service: CurrentService, name: StudyName, body: NewTrial) -> TrialStatus:
+    """Enqueue a hand-made configuration; it is trained before new proposals."""
+    trial_id = service.write(lambda tx: submitting.enqueue(tx, name, body.params))
+    with service.reading() as tx:
+        return finishing.status(tx, trial_id)
+
+
+@router.get("/studies/{name}/curves")
+def read_curves(service: CurrentService, name: StudyName, limit: Limit = 500, after: Number = None) -> Curves:
+    """Read learning curves of the study's metric."""
+    with service.reading() as tx:
+        return reading.curves(tx, name, limit=limit, after=after)
+
+
+@router.get("/studies/{name}/rounds")
+def read_rounds(service: CurrentService, name: StudyName) -> Rounds:
+    """Read the rounds of the study's strategy, with what each draws from and why."""
+    with service.reading() as tx:
+        return reading.rounds(tx, name)

@@ -1,0 +1,171 @@
+"""The application: the parts of the service put together, and the command that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from caviar import __version__
+from caviar.contract.errors import CaviarError, FieldError, InvalidRequest
+from caviar.credentials import write_token
+from service import logs
+from service.api import (
+    event_routes,
+    export_routes,
+    health_routes,
+    openapi,
+    problems,
+    study_routes,
+    trial_routes,
+    worker_routes,
+)
+from service.api.authentication import Authentication
+from service.loops import clockwork
+from service.settings import ServiceSettings
+from service.store import migrations
+from service.store.engine import connect, parse_url
+from service.store.transaction import Transaction
+from service.use_cases import expiring, identity
+from service.use_cases.service import Clock, Service, utc_now
+from service.web.errors import error_page
+from service.web.routes import router as web_router
+
+_log = structlog.get_logger(__name__)
+
+_API_PREFIX = "/api/v1"
+_SHUTDOWN_S = 5
+_MAX_BODY_BYTES = 16 * 2**20
+
+
+def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
+    """The application on a database that `prepare` has made ready.
+
+    Args:
+        settings: Of the process.
+        clock: Tells the time; tests put their own.
+    """
+    service = Service(connect(settings.database_url), lease_ttl_s=settings.lease_ttl_s, clock=clock)
+    app = FastAPI(
+        title="Caviar",
+        version=__version__,
+        summary="A hyperparameter search service for Keras.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{_API_PREFIX}/openapi.json",
+        lifespan=_lifespan,
+        max_body_size=_MAX_BODY_BYTES,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.service = service
+    app.state.error_page = error_page
+    for routes in (study_routes, trial_routes, worker_routes, event_routes, export_routes):
+        app.include_router(routes.router, prefix=_API_PREFIX)
+    app.include_router(health_routes.router)
+    app.include_router(web_router())
+    for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, problems.handle)
+    app.add_middleware(Authentication, service=service)
+    openapi.install(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    service.start()
+    await service.submit(lambda tx: expiring.grant_grace(tx, service.lease_ttl_s))
+    clock_task = asyncio.create_task(clockwork.run(service))
+    try:
+        yield
+    finally:
+        clock_task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock_task
+        await asyncio.to_thread(service.close)
+
+
+def prepare(settings: ServiceSettings) -> str | None:
+    """Upgrade the database and see to it that somebody can sign in.
+
+    The administrator's token is the one of the settings, else the one that this user keeps in a file; without either,
+    a new one is made and kept there, readable by its owner only.
+
+    Returns:
+        A token that was made just now, to be shown once; None otherwise.
+    Raises:
+        InvalidRequest: The database address or the token cannot be used, or the service would be reachable from other
+            machines by a token that nobody has chosen or seen.
+    """
+    migrations.upgrade(settings.database_url)
+    given = settings.token.get_secret_value() if settings.token else None
+    kept = settings.token_path.read_text().strip() if settings.token_path.is_file() else None
+    if not (given or kept) and not settings.is_loopback:
+        field = FieldError(
+            field="host",
+            received=settings.host,
+            expected="an address of this machine only, such as 127.0.0.1, as long as there is no access token; "
+            f"set CAVIAR_TOKEN (at least {identity.MIN_TOKEN_LENGTH} characters) to listen on others",
+        )
+        raise InvalidRequest("the service will not listen for other machines without an access token", errors=[field])
+    made = None if given or kept else identity.new_secret()
+    engine = connect(settings.database_url)
+    try:
+        with engine.execution_options(is_writer=True).connect() as connection, connection.begin():
+            identity.ensure_access(Transaction(connection, utc_now()), given or kept or str(made))
+    finally:
+        engine.dispose()
+    if made:
+        write_token(made)
+    return made
+
+
+class _Server(uvicorn.Server):
+    """A server whose endless streams end when it is asked to stop; otherwise they would hold up the shutdown."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.feed.close_soon()
+        super().handle_exit(sig, frame)
+
+
+def run(settings: ServiceSettings) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        Exit status: 0 after a graceful end.
+    Raises:
+        InvalidRequest: The settings cannot be used.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    made = prepare(settings)
+    app = create_app(settings)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{settings.port}"
+    _log.info("service.starting", address=address, database=parse_url(settings.database_url).render_as_string())
+    # The link is printed once, at the first start; `caviar token link` prints it again.
+    sys.stdout.write(f"Sign in at {address}/login?token={made}\n" if made else f"Serving at {address}\n")
+    sys.stdout.flush()
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+    server = _Server(config, app.state.service)
+    server.run()
+    return 0 if server.started else 1

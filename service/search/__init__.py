@@ -1,0 +1,1 @@
+"""Searching: where new configurations come from, and which trials are stopped early."""

@@ -1,0 +1,1 @@
+"""Pruners: each decides after an epoch whether a trial goes on."""

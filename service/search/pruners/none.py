@@ -1,0 +1,26 @@
+"""No pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from caviar.contract.model import Model
+from service.search.mirror import Mirror
+from service.search.pruner import GO_ON, Verdict
+
+
+class NoPruner:
+    """Lets every trial run to its end."""
+
+    kind: ClassVar[str] = "none"
+
+    class Options(Model):
+        """No options."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def judge(self, mirror: Mirror, number: int, epoch: int, values: Mapping[int, float]) -> Verdict:
+        """Go on."""
+        return GO_ON

@@ -1,0 +1,42 @@
+"""What a sampler is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from caviar.contract.model import Model
+from caviar.contract.space import Params
+from caviar.contract.views import RoundView
+from service.search.mirror import Mirror
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to train next.
+
+    Attributes:
+        params: Natural values of the active parameters.
+        round: Number of the round that it belongs to; None without rounds.
+        opened: A round that this proposal opens: to be stored in the same transaction, then given to the mirror.
+    """
+
+    params: Params
+    round: int | None = None
+    opened: RoundView | None = None
+
+
+class Sampler(Protocol):
+    """Proposes configurations: a function of the options, the mirror's content and the trial's number alone.
+
+    Attributes:
+        kind: Name on the wire.
+        Options: Model of the options.
+    """
+
+    kind: ClassVar[str]
+    Options: ClassVar[type[Model]]
+
+    def propose(self, mirror: Mirror, number: int) -> Proposal:
+        """The configuration of trial `number`; the mirror is left as it is."""
+        ...

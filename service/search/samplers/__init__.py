@@ -1,0 +1,1 @@
+"""Samplers: each proposes the next configuration of a study."""

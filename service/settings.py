@@ -1,0 +1,60 @@
+"""Settings of the service: flags of `caviar serve`, or `CAVIAR_…` variables."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from caviar.credentials import home
+
+
+def _embedded_database() -> str:
+    return f"sqlite:///{home() / 'caviar.db'}"
+
+
+class ServiceSettings(BaseSettings):
+    """Everything that can be set about a service process."""
+
+    model_config = SettingsConfigDict(env_prefix="CAVIAR_", frozen=True, extra="ignore")
+
+    database_url: str = Field(
+        default_factory=_embedded_database,
+        description="Database: `sqlite:///path` or `postgresql://user:password@host:port/database`.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8700, ge=1, le=65535, description="Port to listen on.")
+    token: SecretStr | None = Field(
+        default=None,
+        description="Administrator's access token, at least 16 characters; one is made at the first start if unset.",
+    )
+    lease_ttl_s: float = Field(
+        default=30.0,
+        ge=0.5,
+        le=3600.0,
+        description="Seconds without a sign of life after which a trial is given to another worker.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="Lines for machines or for people; `auto` is `console` on a terminal."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def token_path(self) -> Path:
+        """Where the token of this user lies."""
+        return home() / "token"

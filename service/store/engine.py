@@ -1,0 +1,84 @@
+"""Connecting to SQLite and Postgres so that both keep the same promises."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from caviar.contract.errors import FieldError, InvalidRequest
+
+_BUSY_TIMEOUT_S = 30.0
+
+
+def parse_url(database_url: str) -> URL:
+    """Read a database address.
+
+    Args:
+        database_url: `sqlite:///path`, or `postgresql://…`, which is taken as `postgresql+psycopg://…`.
+    Raises:
+        InvalidRequest: It is no address of SQLite or Postgres.
+    """
+    expected = "sqlite:///path/to/file.db or postgresql://user:password@host:port/database"
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise _refuse("an unreadable address", expected) from error
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise _refuse(url.render_as_string(hide_password=True), expected)
+    return url
+
+
+def _refuse(received: str, expected: str) -> InvalidRequest:
+    field = FieldError(field="database_url", received=received, expected=expected)
+    return InvalidRequest("the database address cannot be used", errors=[field])
+
+
+def connect(database_url: str, *, pool_size: int = 10) -> Engine:
+    """An engine with the pragmas and transaction modes that the service relies on.
+
+    Every acknowledged write survives a power cut on both databases: SQLite runs in WAL mode with `synchronous=FULL`,
+    Postgres with its default `synchronous_commit=on`. Connections of SQLite begin with a plain `BEGIN`; writers ask for
+    `BEGIN IMMEDIATE` by the execution option `is_writer`, because a read transaction that turns into a write
+    transaction fails under contention.
+
+    Args:
+        database_url: See `parse_url`.
+        pool_size: Connections kept open for readers and writers together.
+    """
+    url = parse_url(database_url)
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+        "pool_size": pool_size,
+        "max_overflow": pool_size,
+    }
+    if url.drivername == "sqlite":
+        options["connect_args"] = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
+    else:
+        options["pool_pre_ping"] = True
+    engine = create_engine(url, **options)
+    if url.drivername == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # Python's sqlite3 would begin transactions by its own rules; with None, `_begin_sqlite` alone does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    is_writer = connection.get_execution_options().get("is_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")

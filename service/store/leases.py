@@ -1,0 +1,132 @@
+"""Queries on attempts, which are history, and on leases, the exclusive right that the newest attempt holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.engine import Row
+
+from caviar.contract.states import AttemptEnd, Outcome
+from service.store.schema import attempts, leases, studies, trials, workers
+from service.store.transaction import Rows, Transaction
+
+_RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
+
+
+def grant(
+    tx: Transaction,
+    *,
+    trial_id: int,
+    study_id: int,
+    attempt: int,
+    token: str,
+    worker_id: str,
+    request_id: str,
+    first_epoch: int,
+    expires_at: datetime,
+) -> None:
+    """Begin an attempt and give its worker the lease."""
+    common = {"trial_id": trial_id, "attempt": attempt, "token": token, "worker_id": worker_id, "started_at": tx.now}
+    tx.write(insert(attempts), {**common, "request_id": request_id, "first_epoch": first_epoch})
+    tx.write(insert(leases), {**common, "study_id": study_id, "expires_at": expires_at})
+
+
+def renew(tx: Transaction, trial_id: int, until: datetime) -> None:
+    """Move the expiry of a trial's lease."""
+    tx.write(_RENEW, {"trial": trial_id, "until": until})
+
+
+def renew_tokens(tx: Transaction, worker_id: str, tokens: Iterable[str], until: datetime) -> set[str]:
+    """Move the expiry of those of a worker's leases that are still current, and return their tokens."""
+    wanted = list(tokens)
+    held: set[str] = set()
+    # In portions, because both databases limit the number of parameters of a statement.
+    for start in range(0, len(wanted), 500):
+        statement = (
+            update(leases)
+            .where(leases.c.worker_id == worker_id, leases.c.token.in_(wanted[start : start + 500]))
+            .values(expires_at=until)
+            .returning(leases.c.token)
+        )
+        held.update(tx.write(statement).scalars())
+    return held
+
+
+def renew_all(tx: Transaction, until: datetime) -> None:
+    """Give every lease at least until then."""
+    tx.write(update(leases).where(leases.c.expires_at < until).values(expires_at=until))
+
+
+def end(
+    tx: Transaction,
+    trial_id: int,
+    attempt: int,
+    how: AttemptEnd,
+    *,
+    outcome: Outcome | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """End an attempt and take its lease back."""
+    tx.write(delete(leases).where(leases.c.trial_id == trial_id))
+    tx.write(
+        update(attempts)
+        .where(attempts.c.trial_id == trial_id, attempts.c.attempt == attempt)
+        .values(ended_at=tx.now, end=how, outcome=outcome, error=error)
+    )
+
+
+def expired(tx: Transaction, limit: int) -> list[int]:
+    """Ids of trials whose leases have run out, the longest ago first."""
+    statement = (
+        select(leases.c.trial_id)
+        .where(leases.c.expires_at <= tx.now)
+        .order_by(leases.c.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(tx.read(statement).scalars())
+
+
+def running(tx: Transaction, study_id: int) -> Rows:
+    """Leases of a study with the time that each began at."""
+    return tx.read(select(leases).where(leases.c.study_id == study_id)).all()
+
+
+def held_by(tx: Transaction, worker_id: str) -> Rows:
+    """A worker's leases with their trials and attempts, in the order of trial ids."""
+    statement = (
+        select(trials, leases.c.token, attempts.c.first_epoch, studies.c.spec, studies.c.name.label("study_name"))
+        .select_from(leases)
+        .join(trials, trials.c.id == leases.c.trial_id)
+        .join(studies, studies.c.id == trials.c.study_id)
+        .join(attempts, (attempts.c.trial_id == leases.c.trial_id) & (attempts.c.attempt == leases.c.attempt))
+        .where(leases.c.worker_id == worker_id)
+        .order_by(trials.c.id)
+    )
+    return tx.read(statement).all()
+
+
+def tokens_of_request(tx: Transaction, worker_id: str, request_id: str) -> set[str]:
+    """Tokens that an earlier answer to the same request handed out."""
+    statement = select(attempts.c.token).where(attempts.c.worker_id == worker_id, attempts.c.request_id == request_id)
+    return set(tx.read(statement).scalars())
+
+
+def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Row[Any] | None:
+    """The attempt, ended or not, of a trial that a token was made for."""
+    statement = select(attempts).where(attempts.c.token == token, attempts.c.trial_id == trial_id)
+    return tx.read(statement).one_or_none()
+
+
+def attempts_of(tx: Transaction, trial_id: int) -> Rows:
+    """Attempts of a trial with the names of their workers, the oldest first."""
+    statement = (
+        select(attempts, workers.c.name.label("worker_name"))
+        .outerjoin(workers, workers.c.id == attempts.c.worker_id)
+        .where(attempts.c.trial_id == trial_id)
+        .order_by(attempts.c.attempt)
+    )
+    return tx.read(statement).all()

@@ -1,0 +1,85 @@
+"""Queries on measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.engine import Row
+
+from service.store.schema import measurements, trials
+from service.store.transaction import Rows, Transaction
+
+_INSERT = insert(measurements)
+_FIND = select(measurements).where(
+    measurements.c.trial_id == bindparam("trial_id"),
+    measurements.c.attempt == bindparam("attempt"),
+    measurements.c.epoch == bindparam("epoch"),
+)
+
+
+def find(tx: Transaction, trial_id: int, attempt: int, epoch: int) -> Row[Any] | None:
+    """The measurement of an epoch of an attempt, if it was reported before."""
+    return tx.read(_FIND, {"trial_id": trial_id, "attempt": attempt, "epoch": epoch}).one_or_none()
+
+
+def add(
+    tx: Transaction,
+    *,
+    trial_id: int,
+    attempt: int,
+    epoch: int,
+    value: float,
+    metrics: Mapping[str, float],
+    elapsed_s: float,
+) -> None:
+    """Insert a measurement."""
+    row = {
+        "trial_id": trial_id,
+        "attempt": attempt,
+        "epoch": epoch,
+        "value": value,
+        "metrics": metrics,
+        "elapsed_s": elapsed_s,
+        "reported_at": tx.now,
+    }
+    tx.write(_INSERT, row)
+
+
+def supersede(tx: Transaction, trial_id: int, first_epoch: int) -> None:
+    """Take the epochs from `first_epoch` on out of a trial's curve, because a new attempt trains them again."""
+    tx.write(
+        update(measurements)
+        .where(measurements.c.trial_id == trial_id, measurements.c.epoch >= first_epoch)
+        .values(is_current=False)
+    )
+
+
+def curve(tx: Transaction, trial_id: int) -> dict[int, float]:
+    """Values of the study's metric by epoch, as the trial's curve stands."""
+    statement = (
+        select(measurements.c.epoch, measurements.c.value)
+        .where(measurements.c.trial_id == trial_id, measurements.c.is_current)
+        .order_by(measurements.c.epoch)
+    )
+    return {row.epoch: row.value for row in tx.read(statement)}
+
+
+def of_trial(tx: Transaction, trial_id: int, *, is_current: bool) -> Rows:
+    """Measurements of a trial by epoch and attempt: those of its curve, or all."""
+    statement = select(measurements).where(measurements.c.trial_id == trial_id)
+    if is_current:
+        statement = statement.where(measurements.c.is_current)
+    return tx.read(statement.order_by(measurements.c.epoch, measurements.c.attempt)).all()
+
+
+def curves(tx: Transaction, study_id: int, *, first: int, last: int) -> Rows:
+    """`(trial_id, epoch, value)` of the curves of trials `first` to `last`, by trial number and epoch."""
+    statement = (
+        select(measurements.c.trial_id, measurements.c.epoch, measurements.c.value)
+        .join(trials, trials.c.id == measurements.c.trial_id)
+        .where(trials.c.study_id == study_id, trials.c.number.between(first, last), measurements.c.is_current)
+        .order_by(trials.c.number, measurements.c.epoch)
+    )
+    return tx.read(statement).all()

@@ -1,0 +1,207 @@
+"""The tables. SQLite and Postgres hold the same; Alembic revisions under `migrations/` lead to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite, which has no time zones, holds it as naive UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes: nobody could say what they mean."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"received the naive datetime {value!r}, expected an aware one")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give every datetime its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_JSON: Any = JSON(none_as_null=True)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("spec", _JSON, nullable=False, comment="the study body as it stands, with all defaults and the space"),
+    Column("submitted_digest", String(64), nullable=False, comment="SHA-256 of the body as it was first submitted"),
+    Column("state", String(16), nullable=False),
+    Column("end_reason", String(32)),
+    Column("num_trials", Integer, nullable=False, default=0),
+    Column(
+        "num_epochs", Integer, nullable=False, default=0, comment="epochs reported, those of lost attempts included"
+    ),
+    Column("last_event_seq", Integer, nullable=False, default=0),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Index(None, "state"),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("stop_reason", String(16)),
+    Column("evidence", _JSON),
+    Column("origin", String(16), nullable=False),
+    Column("round", Integer),
+    Column("params", _JSON, nullable=False),
+    Column("value", Double),
+    Column("best_epoch", Integer),
+    Column("num_epochs", Integer, nullable=False, default=0),
+    Column("attempt", Integer, nullable=False, default=0, comment="attempts begun"),
+    Column(
+        "num_charged", Integer, nullable=False, default=0, comment="attempts lost or failed, counted against retries"
+    ),
+    Column("worker_id", String(36)),
+    Column("error", _JSON),
+    Column("elapsed_s", Double),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    UniqueConstraint("study_id", "number"),
+    Index(None, "study_id", "state"),
+    Index(None, "study_id", "value"),
+    sqlite_autoincrement=True,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("worker_id", String(36), nullable=False),
+    Column("request_id", String(100), nullable=False),
+    Column("first_epoch", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("end", String(16)),
+    Column("outcome", String(16), comment="what the worker said at the end"),
+    Column("error", _JSON),
+    PrimaryKeyConstraint("trial_id", "attempt"),
+    Index(None, "worker_id", "request_id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("worker_id", String(36), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "worker_id"),
+    Index(None, "study_id"),
+    Index(None, "expires_at"),
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("value", Double, nullable=False, comment="the study's metric, for curves without unpacking"),
+    Column("metrics", _JSON, nullable=False),
+    Column("elapsed_s", Double, nullable=False),
+    Column("reported_at", UtcDateTime, nullable=False),
+    Column("is_current", Boolean, nullable=False, default=True, comment="false once a later attempt trains this epoch"),
+    PrimaryKeyConstraint("trial_id", "attempt", "epoch"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("host", String(200), nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("devices", _JSON, nullable=False),
+    Column("objectives", _JSON, nullable=False, comment="offered objectives, each with name and space"),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("first_trial", Integer, nullable=False),
+    Column("elite", _JSON, nullable=False),
+    Column("windows", _JSON, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("study_id", "number"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("data", _JSON, nullable=False),
+    PrimaryKeyConstraint("study_id", "seq"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False, comment="access or session"),
+    Column("role", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column(
+        "secret_digest", String(64), nullable=False, unique=True, comment="SHA-256; the secret itself is not stored"
+    ),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+)

@@ -1,0 +1,109 @@
+"""One transaction: reads, writes, and the events that become visible with its commit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, CursorResult, Executable, bindparam, insert, update
+from sqlalchemy.engine import Row
+
+from service.store import schema
+
+Rows = Sequence[Row[Any]]
+
+_ADVANCE = (
+    update(schema.studies)
+    .where(schema.studies.c.id == bindparam("study_id"))
+    .values(
+        last_event_seq=schema.studies.c.last_event_seq + bindparam("num_events"),
+        num_epochs=schema.studies.c.num_epochs + bindparam("epochs"),
+        updated_at=bindparam("now"),
+    )
+    .returning(schema.studies.c.last_event_seq)
+)
+_INSERT_EVENTS = insert(schema.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a study, numbered once its transaction is flushed."""
+
+    study_id: int
+    seq: int
+    kind: str
+    at: datetime
+    data: Mapping[str, JsonValue]
+
+
+class Transaction:
+    """A connection within an open transaction, with the time that it happens at.
+
+    The change feed is part of the transaction: what `emit` collects is numbered per study and stored by `flush`, right
+    before the commit, so the numbers of one study have no gaps and follow the order of commits.
+
+    Attributes:
+        connection: The open connection.
+        now: Time of everything that is written.
+        num_writes: Rises with every write and event; a caller that saw it stand still knows that nothing was changed.
+        reported: Values by epoch that this transaction has stored, by trial.
+    """
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        """Wrap a connection whose transaction has begun."""
+        self.connection = connection
+        self.now = now
+        self.num_writes = 0
+        self.reported: dict[int, dict[int, float]] = defaultdict(dict)
+        self._pending: list[tuple[int, str, Mapping[str, JsonValue]]] = []
+        self._epochs: dict[int, int] = defaultdict(int)
+
+    def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Run a query."""
+        return self.connection.execute(statement, parameters)
+
+    def write(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run an insert, update or delete, with one set of parameters or a list of them."""
+        self.num_writes += 1
+        return self.connection.execute(statement, parameters)
+
+    def emit(self, study_id: int, kind: str, **data: JsonValue) -> None:
+        """Add an event to the study's change feed."""
+        self.num_writes += 1
+        self._pending.append((study_id, kind, data))
+
+    def spend(self, study_id: int, epochs: int) -> None:
+        """Count reported epochs of a study."""
+        self._epochs[study_id] += epochs
+
+    def spent(self, study_id: int) -> int:
+        """Epochs that this transaction has counted and not yet flushed."""
+        return self._epochs[study_id]
+
+    def flush(self) -> list[Event]:
+        """Number and store the collected events; to be called once, right before the commit."""
+        by_study: dict[int, list[tuple[str, Mapping[str, JsonValue]]]] = defaultdict(list)
+        for study_id, kind, data in self._pending:
+            by_study[study_id].append((kind, data))
+        events: list[Event] = []
+        # In the order of ids, so that two processes lock the rows of studies in the same order.
+        for study_id, items in sorted(by_study.items()):
+            parameters = {
+                "study_id": study_id,
+                "num_events": len(items),
+                "epochs": self._epochs[study_id],
+                "now": self.now,
+            }
+            last = self.connection.execute(_ADVANCE, parameters).scalar_one_or_none()
+            if last is None:  # The study was deleted in this transaction; its feed went with it.
+                continue
+            first = last - len(items) + 1
+            events += [Event(study_id, first + i, kind, self.now, data) for i, (kind, data) in enumerate(items)]
+        if events:
+            rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]
+            self.connection.execute(_INSERT_EVENTS, rows)
+        return events

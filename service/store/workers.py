@@ -1,0 +1,75 @@
+"""Queries on workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Row
+
+from caviar.contract.errors import NotFound
+from service.store.schema import leases, workers
+from service.store.transaction import Rows, Transaction
+
+
+def add(
+    tx: Transaction,
+    *,
+    worker_id: str,
+    name: str,
+    host: str,
+    slots: int,
+    devices: Sequence[Any],
+    objectives: Sequence[Any],
+) -> None:
+    """Insert a worker."""
+    row = {
+        "id": worker_id,
+        "name": name,
+        "host": host,
+        "slots": slots,
+        "devices": devices,
+        "objectives": objectives,
+        "registered_at": tx.now,
+        "seen_at": tx.now,
+    }
+    tx.write(insert(workers), row)
+
+
+def get(tx: Transaction, worker_id: str) -> Row[Any]:
+    """The worker of this id.
+
+    Raises:
+        NotFound: It never registered here.
+    """
+    row = tx.read(select(workers).where(workers.c.id == worker_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"received the worker id {worker_id!r}, but no worker has this id; register again")
+    return row
+
+
+def seen(tx: Transaction, worker_id: str, devices: Sequence[Any] | None = None) -> None:
+    """Note a sign of life."""
+    values: dict[str, Any] = {"seen_at": tx.now}
+    if devices is not None:
+        values["devices"] = devices
+    tx.write(update(workers).where(workers.c.id == worker_id).values(**values))
+
+
+def page(tx: Transaction, limit: int) -> Rows:
+    """Workers, those seen last first."""
+    return tx.read(select(workers).order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit)).all()
+
+
+def offers(tx: Transaction) -> Rows:
+    """What each worker offers, the newest first."""
+    return tx.read(select(workers.c.objectives).order_by(workers.c.registered_at.desc())).all()
+
+
+def held_trials(tx: Transaction) -> dict[str, list[int]]:
+    """Ids of the trials that each worker holds."""
+    held: dict[str, list[int]] = {}
+    for row in tx.read(select(leases.c.worker_id, leases.c.trial_id).order_by(leases.c.trial_id)):
+        held.setdefault(row.worker_id, []).append(row.trial_id)
+    return held

@@ -1,0 +1,169 @@
+"""The durable group-commit writer: many operations, one transaction, each answered only after its commit.
+
+A commit costs a disk flush, whatever it holds. So one thread per process owns the writing connection, takes all
+operations that wait, runs them in one transaction, commits, and only then resolves their futures.
+
+Operations stay independent of each other: one that fails before it has written anything simply gets its exception. If
+one fails after a write, or the commit fails, the whole batch is rolled back and every operation runs again in a
+transaction of its own, so a failure costs its neighbours time, never results. Operations must therefore be safe to run
+twice: they may change nothing but the transaction.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from caviar.contract.errors import CaviarError, Unavailable
+from service.store.transaction import Event, Transaction
+
+T = TypeVar("T")
+Operation = Callable[[Transaction], T]
+
+_MAX_BATCH = 512
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Job:
+    operation: Operation[Any]
+    future: Future[Any]
+
+
+class _Spoiled(Exception):
+    """An operation failed after it had written: the batch must not be committed."""
+
+
+class Writer:
+    """Owns all writes of this process."""
+
+    def __init__(
+        self, engine: Engine, *, clock: Callable[[], datetime], on_commit: Callable[[Sequence[Event]], None]
+    ) -> None:
+        """Prepare the writer; `start` begins to work.
+
+        Args:
+            engine: Of the database.
+            clock: Tells the time of each transaction.
+            on_commit: Called on the writer's thread with the events of each commit, before the answers go out.
+        """
+        self._engine = engine.execution_options(is_writer=True)
+        self._clock = clock
+        self._on_commit = on_commit
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="caviar-writer", daemon=True)
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to take operations."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what is waiting, then end the thread; later submissions are refused."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._jobs.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, operation: Operation[T]) -> Future[T]:
+        """Queue an operation; its result, or its exception, comes after the commit.
+
+        Raises:
+            Unavailable: The writer is closed.
+        """
+        job = _Job(operation, Future())
+        with self._lock:
+            if self._is_closed:
+                raise Unavailable("the service is shutting down; repeat the request in a few seconds")
+            self._jobs.put(job)
+        return job.future
+
+    def write(self, operation: Operation[T]) -> T:
+        """Run an operation and wait for its commit. Not for the event loop's thread."""
+        return self.submit(operation).result()
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            batch, is_open = self._take()
+            if batch:
+                self._commit(batch)
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == _MAX_BATCH or self._jobs.empty():
+                return jobs, True
+            job = self._jobs.get()
+        return jobs, False
+
+    def _commit(self, batch: list[_Job]) -> None:
+        try:
+            results = self._attempt(batch)
+        except Exception as error:  # noqa: BLE001  # The loop must go on whatever an operation or the database does.
+            if len(batch) > 1:
+                _log.info("writer.batch_split", num_operations=len(batch), cause=repr(error))
+                for job in batch:
+                    self._commit([job])
+                return
+            batch[0].future.set_exception(self._translate(error))
+            return
+        for job, (result, failure) in zip(batch, results, strict=True):
+            if failure is not None:
+                job.future.set_exception(failure)
+            else:
+                job.future.set_result(result)
+
+    def _attempt(self, batch: list[_Job]) -> list[tuple[Any, CaviarError | None]]:
+        with self._engine.connect() as connection, connection.begin():
+            transaction = Transaction(connection, self._clock())
+            results = [self._apply(job, transaction, is_alone=len(batch) == 1) for job in batch]
+            events = transaction.flush()
+        self._on_commit(events)
+        return results
+
+    def _apply(self, job: _Job, transaction: Transaction, *, is_alone: bool) -> tuple[Any, CaviarError | None]:
+        before = transaction.num_writes
+        try:
+            return job.operation(transaction), None
+        except CaviarError as error:
+            if transaction.num_writes == before:
+                return None, error
+            if is_alone:
+                raise
+            raise _Spoiled from error
+
+    def _translate(self, error: Exception) -> Exception:
+        if isinstance(error, CaviarError):
+            return error
+        if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_outage(error)):
+            _log.warning("writer.database_unavailable", error=str(error.orig))
+            return Unavailable("the database does not answer; repeat the request later")
+        if isinstance(error, SQLAlchemyError):
+            _log.error("writer.failed", exc_info=error)
+        return error
+
+
+def check(connection: Connection) -> None:
+    """Raise unless the database answers."""
+    connection.exec_driver_sql("SELECT 1")
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    # OperationalError is what both drivers raise for a server that is gone, a full disk or a lock that stays held.
+    return type(error.orig).__name__ in ("OperationalError", "AdminShutdown", "CannotConnectNow", "CrashShutdown")

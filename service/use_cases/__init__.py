@@ -1,0 +1,1 @@
+"""What the service does: one function per request of people and workers."""

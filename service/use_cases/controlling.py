@@ -1,0 +1,113 @@
+"""People steering studies and trials: pause, resume, stop, delete, retry."""
+
+from __future__ import annotations
+
+from caviar.contract.errors import StateConflict
+from caviar.contract.messages import TrialStatus
+from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
+from caviar.contract.views import StudyView
+from service.store import studies, trials
+from service.store.transaction import Transaction
+from service.use_cases import ending, finishing, reading
+
+
+def pause(tx: Transaction, name: str) -> StudyView:
+    """Hand out no more trials; those that run go on to their end. Pausing a paused study changes nothing.
+
+    Raises:
+        NotFound: There is no such study (404).
+        StateConflict: The study has ended (409).
+    """
+    return _switch(tx, name, StudyState.PAUSED)
+
+
+def resume(tx: Transaction, name: str) -> StudyView:
+    """Hand out trials again. Resuming a running study changes nothing.
+
+    Raises:
+        NotFound: There is no such study (404).
+        StateConflict: The study has ended (409).
+    """
+    view = _switch(tx, name, StudyState.RUNNING)
+    ending.settle_study(tx, studies.get(tx, name).id)
+    return reading.study(tx, name) if view.state is StudyState.RUNNING else view
+
+
+def _switch(tx: Transaction, name: str, state: StudyState) -> StudyView:
+    study = studies.get(tx, name, is_locked=True)
+    if StudyState(study.state).is_finished:
+        raise StateConflict(
+            f"study {name!r} has ended ({study.end_reason}) and cannot become {state}; clone it instead"
+        )
+    if study.state != state:
+        studies.change(tx, study.id, state=state)
+        tx.emit(study.id, "study_changed", state=state, end_reason=None)
+    return reading.study(tx, name)
+
+
+def stop(tx: Transaction, name: str) -> StudyView:
+    """End a study now: what waits or runs is cancelled, what was measured stays.
+
+    Stopping an ended study changes nothing.
+
+    Raises:
+        NotFound: There is no such study (404).
+    """
+    study = studies.get(tx, name, is_locked=True)
+    if not StudyState(study.state).is_finished:
+        ending.end_study(tx, study.id, EndReason.STOPPED)
+    return reading.study(tx, name)
+
+
+def delete(tx: Transaction, name: str) -> int:
+    """Delete a study with everything that belongs to it; its running trials are lost to their workers.
+
+    Returns:
+        The id that it had.
+    Raises:
+        NotFound: There is no such study (404).
+    """
+    study = studies.get(tx, name, is_locked=True)
+    studies.remove(tx, study.id)
+    return int(study.id)
+
+
+def stop_trial(tx: Transaction, trial_id: int) -> TrialStatus:
+    """Cancel a trial that waits or runs; what it measured stays. Stopping an ended trial changes nothing.
+
+    Raises:
+        NotFound: There is no such trial (404).
+    """
+    trial = trials.with_lease(tx, trial_id)
+    if not TrialState(trial.state).is_finished:
+        evidence = {"rule": "by_hand", "epoch": trial.num_epochs}
+        how = AttemptEnd.STOPPED
+        ending.end_trial(tx, trial, TrialState.CANCELLED, StopReason.CANCELLED, how=how, evidence=evidence)
+        ending.settle_study(tx, trial.study_id)
+    return finishing.status(tx, trial_id)
+
+
+def retry_trial(tx: Transaction, trial_id: int) -> TrialStatus:
+    """Let an ended trial of a live study run once more from its first epoch, with its retries renewed.
+
+    Raises:
+        NotFound: There is no such trial (404).
+        StateConflict: The trial has not ended, or its study has (409).
+    """
+    trial = trials.with_lease(tx, trial_id)
+    if not TrialState(trial.state).is_finished:
+        raise StateConflict(f"trial {trial_id} is {trial.state}; only an ended trial can be run again")
+    if StudyState(trial.study_state).is_finished:
+        raise StateConflict(f"study {trial.study_name!r} has ended; enqueue the configuration in a clone of it instead")
+    values = {"state": TrialState.WAITING, "stop_reason": None, "evidence": None, "ended_at": None, "num_charged": 0}
+    trials.change(tx, trial_id, **values)
+    tx.emit(
+        trial.study_id,
+        "trial_requeued",
+        trial_id=trial_id,
+        number=trial.number,
+        attempt=trial.attempt,
+        reason="by_hand",
+        is_charged=False,
+    )
+    return finishing.status(tx, trial_id)

@@ -1,0 +1,141 @@
+"""How attempts, trials and studies end: the changes that several use cases share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy.engine import Row
+
+from caviar.contract.states import AttemptEnd, EndReason, Outcome, StopReason, StudyState, TrialState
+from caviar.contract.study import StudySpec
+from service.domain import rules
+from service.store import leases, studies, trials
+from service.store.transaction import Transaction
+
+Evidence = Mapping[str, JsonValue] | None
+
+
+def end_trial(
+    tx: Transaction,
+    trial: Row[Any],
+    state: TrialState,
+    reason: StopReason,
+    *,
+    how: AttemptEnd,
+    evidence: Evidence = None,
+    outcome: Outcome | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """End a trial for good, and its running attempt with it.
+
+    Args:
+        trial: Its row, with `id`, `study_id`, `number`, `attempt`.
+        state: A finished state.
+        reason: Why.
+        how: How the running attempt ends, if there is one.
+        evidence: What the reason rests on.
+        outcome: What the worker said, if it did.
+        error: What went wrong.
+    """
+    if trial.attempt > 0:
+        leases.end(tx, trial.id, trial.attempt, how, outcome=outcome, error=error)
+    values: dict[str, Any] = {"error": error} if error is not None else {}
+    trials.change(tx, trial.id, state=state, stop_reason=reason, evidence=evidence, ended_at=tx.now, **values)
+    # The row may be older than this transaction's reports; what it has become is what the feed must say.
+    now = trials.get(tx, trial.id)
+    tx.emit(
+        trial.study_id,
+        "trial_ended",
+        trial_id=trial.id,
+        number=trial.number,
+        state=state,
+        stop_reason=reason,
+        value=now.value,
+        best_epoch=now.best_epoch,
+        num_epochs=now.num_epochs,
+        attempt=trial.attempt,
+    )
+
+
+def requeue_trial(
+    tx: Transaction,
+    trial: Row[Any],
+    how: AttemptEnd,
+    *,
+    is_charged: bool,
+    outcome: Outcome | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """End the running attempt and let the trial wait for another one."""
+    leases.end(tx, trial.id, trial.attempt, how, outcome=outcome, error=error)
+    values: dict[str, Any] = {"error": error} if error is not None else {}
+    trials.change(tx, trial.id, state=TrialState.WAITING, num_charged=trial.num_charged + int(is_charged), **values)
+    tx.emit(
+        trial.study_id,
+        "trial_requeued",
+        trial_id=trial.id,
+        number=trial.number,
+        attempt=trial.attempt,
+        reason=outcome or how,
+        is_charged=is_charged,
+    )
+
+
+def lose_trial(tx: Transaction, trial: Row[Any], spec: StudySpec, *, detail: str) -> TrialState:
+    """Charge an attempt whose worker is gone: the trial waits again, or has failed once its retries are used up."""
+    num_charged = trial.num_charged + 1
+    if rules.may_retry(spec.retries, num_charged):
+        requeue_trial(tx, trial, AttemptEnd.EXPIRED, is_charged=True)
+        return TrialState.WAITING
+    trials.change(tx, trial.id, num_charged=num_charged)
+    evidence: Evidence = {"rule": "retries", "retries": spec.retries, "attempts_charged": num_charged, "detail": detail}
+    end_trial(tx, trial, TrialState.FAILED, StopReason.LOST, how=AttemptEnd.EXPIRED, evidence=evidence)
+    return TrialState.FAILED
+
+
+def end_study(tx: Transaction, study_id: int, reason: EndReason, *, spare_id: int | None = None) -> None:
+    """End a study: what still waits or runs is cancelled, what was measured stays.
+
+    Args:
+        study_id: The study.
+        reason: The limit that was reached, or `stopped` by a person.
+        spare_id: A trial that the caller has ended itself.
+    """
+    by_time = reason == EndReason.MAX_SECONDS
+    for trial in trials.unfinished(tx, study_id):
+        if trial.id != spare_id:
+            end_trial(
+                tx,
+                trial,
+                TrialState.CANCELLED,
+                StopReason.TIME_LIMIT if by_time else StopReason.CANCELLED,
+                how=AttemptEnd.CANCELLED,
+                evidence={"rule": str(reason), "epoch": trial.num_epochs},
+            )
+    state = StudyState.STOPPED if reason == EndReason.STOPPED else StudyState.COMPLETE
+    studies.change(tx, study_id, state=state, end_reason=reason, ended_at=tx.now)
+    tx.emit(study_id, "study_changed", state=state, end_reason=reason)
+
+
+def settle_study(tx: Transaction, study_id: int) -> None:
+    """End a running study that may create no more trials and has none left to run."""
+    study = studies.by_id(tx, study_id, is_locked=True)
+    if study is None or study.state != StudyState.RUNNING:
+        return
+    spec = StudySpec.model_validate(study.spec)
+    reason = limit_reached(tx, study, spec)
+    if reason is not None and not trials.unfinished(tx, study_id):
+        end_study(tx, study_id, reason)
+
+
+def limit_reached(tx: Transaction, study: Row[Any], spec: StudySpec) -> EndReason | None:
+    """The limit that forbids a study any new trial now."""
+    return rules.exhausted(
+        spec.budget,
+        num_trials=study.num_trials,
+        num_epochs=study.num_epochs + tx.spent(study.id),
+        created_at=study.created_at,
+        now=tx.now,
+    )

@@ -1,0 +1,69 @@
+"""What time does: leases run out, trials and studies use up their seconds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.engine import Row
+
+from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
+from caviar.contract.study import StudySpec
+from service.domain import rules
+from service.store import leases, studies, trials
+from service.store.transaction import Transaction
+from service.use_cases import ending
+
+_PORTION = 100
+
+
+def expire_leases(tx: Transaction) -> int:
+    """Take trials away from workers that gave no sign of life for longer than the lease lasts.
+
+    Returns:
+        How many leases were taken back; as many as a portion means that more may be waiting.
+    """
+    expired = leases.expired(tx, _PORTION)
+    for trial_id in expired:
+        trial = trials.with_lease(tx, trial_id)
+        study = studies.by_id(tx, trial.study_id)
+        if study is None:
+            continue
+        ending.lose_trial(tx, trial, StudySpec.model_validate(study.spec), detail="its lease was not renewed in time")
+        ending.settle_study(tx, trial.study_id)
+    return len(expired)
+
+
+def enforce_time_limits(tx: Transaction) -> None:
+    """End trials and studies whose seconds are used up, whether their workers report or not."""
+    for study in studies.in_state(tx, StudyState.RUNNING, StudyState.PAUSED):
+        spec = StudySpec.model_validate(study.spec)
+        if ending.limit_reached(tx, study, spec) is EndReason.MAX_SECONDS:
+            ending.end_study(tx, study.id, EndReason.MAX_SECONDS)
+        elif spec.budget.max_trial_seconds is not None:
+            _end_overdue(tx, study, spec)
+
+
+def _end_overdue(tx: Transaction, study: Row[Any], spec: StudySpec) -> None:
+    for lease in leases.running(tx, study.id):
+        if not rules.is_overdue(spec.budget, started_at=lease.started_at, now=tx.now):
+            continue
+        trial = trials.with_lease(tx, lease.trial_id)
+        ending.end_trial(
+            tx,
+            trial,
+            TrialState.FAILED if trial.value is None else TrialState.COMPLETE,
+            StopReason.TIME_LIMIT,
+            how=AttemptEnd.STOPPED,
+            evidence={
+                "rule": "max_trial_seconds",
+                "epoch": trial.num_epochs,
+                "threshold": spec.budget.max_trial_seconds,
+            },
+        )
+        ending.settle_study(tx, study.id)
+
+
+def grant_grace(tx: Transaction, lease_ttl_s: float) -> None:
+    """Give every lease a full term: while the service was down, no worker could renew."""
+    leases.renew_all(tx, tx.now + timedelta(seconds=lease_ttl_s))

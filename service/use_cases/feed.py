@@ -1,0 +1,76 @@
+"""Telling those who wait that something was committed: open pages, and workers in a long poll."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+from service.store.transaction import Event
+
+_KEPT_EVENTS = 2000
+
+
+class Feed:
+    """The newest events of each study, and a bell that rings with every commit."""
+
+    def __init__(self) -> None:
+        """An empty feed, not yet bound to an event loop."""
+        self._recent: dict[int, deque[Event]] = defaultdict(lambda: deque(maxlen=_KEPT_EVENTS))
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.is_closed = False
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Name the event loop whose tasks wait here."""
+        self._loop = loop
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Keep committed events and ring the bell; callable from any thread."""
+        loop = self._loop
+        if events and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._add, list(events))
+
+    def since(self, study_id: int, seq: int) -> list[Event] | None:
+        """Events numbered above `seq`; None if they are not all kept here and must be read from the database."""
+        recent = self._recent.get(study_id)
+        if not recent or recent[0].seq > seq + 1:
+            return None
+        return [event for event in recent if event.seq > seq]
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return at the next commit that has events or on `close`; false after the timeout."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(future)
+        return True
+
+    def close(self) -> None:
+        """Wake everybody for the last time; to be called on the event loop's thread."""
+        self.is_closed = True
+        self._ring()
+
+    def close_soon(self) -> None:
+        """Close from any thread or signal handler."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.close)
+
+    def _add(self, events: Sequence[Event]) -> None:
+        for event in events:
+            recent = self._recent[event.study_id]
+            # Commits of several processes can arrive with a gap; what is kept must be gapless to be served from here.
+            if recent and event.seq != recent[-1].seq + 1:
+                recent.clear()
+            recent.append(event)
+        self._ring()
+
+    def _ring(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,258 @@
+"""What people see: stored rows as the contract's views."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.engine import Row
+
+from caviar.contract.objectives import BUILT_IN
+from caviar.contract.space import Space
+from caviar.contract.states import TrialState
+from caviar.contract.study import Metric, StudySpec
+from caviar.contract.views import (
+    AttemptView,
+    BestTrial,
+    Curve,
+    Curves,
+    EventView,
+    Leaderboard,
+    LeaderboardRow,
+    Measurements,
+    MeasurementView,
+    Objectives,
+    ObjectiveView,
+    Rounds,
+    RoundView,
+    StudyPage,
+    StudyView,
+    TrialDetail,
+    TrialPage,
+    Workers,
+    WorkerView,
+)
+from service.domain import rules
+from service.store import leases, studies, trials
+from service.store import measurements as measurement_rows
+from service.store import rounds as round_rows
+from service.store import workers as worker_rows
+from service.store.transaction import Event, Transaction
+
+_SHOWN_WORKERS = 1000
+
+
+def list_studies(tx: Transaction, *, limit: int = 100, after: str | None = None) -> StudyPage:
+    """Studies, the newest first.
+
+    Args:
+        limit: At most this many.
+        after: Name of the last study of the page before.
+    """
+    rows = studies.page(tx, limit=limit + 1, after=after)
+    counts = studies.trial_counts(tx, [row.id for row in rows[:limit]])
+    items = [_study(tx, row, counts[row.id]) for row in rows[:limit]]
+    return StudyPage(items=items, next_after=items[-1].name if len(rows) > limit else None)
+
+
+def study(tx: Transaction, name: str) -> StudyView:
+    """A study by name.
+
+    Raises:
+        NotFound: There is none (404).
+    """
+    row = studies.get(tx, name)
+    return _study(tx, row, studies.trial_counts(tx, [row.id])[row.id])
+
+
+def _study(tx: Transaction, row: Row[Any], counts: dict[TrialState, int]) -> StudyView:
+    spec = StudySpec.model_validate(row.spec)
+    best = trials.best(tx, row.id, is_minimized=spec.metric.direction == "minimize")
+    opened = round_rows.of_study(tx, row.id)
+    return StudyView(
+        **{name: getattr(spec, name) for name in StudySpec.model_fields},
+        state=row.state,
+        end_reason=row.end_reason,
+        counts=counts,
+        num_trials=row.num_trials,
+        num_epochs=row.num_epochs,
+        round=opened[-1].number if opened else None,
+        best=None
+        if best is None
+        else BestTrial(
+            trial_id=best.id, number=best.number, value=best.value, epoch=best.best_epoch, params=best.params
+        ),
+        last_event_seq=row.last_event_seq,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _trial(row: Row[Any], spec: StudySpec) -> dict[str, Any]:
+    stored = row._mapping
+    same = ("number", "state", "stop_reason", "evidence", "origin", "round", "params", "value", "best_epoch")
+    also = ("num_epochs", "attempt", "error", "created_at", "started_at", "ended_at")
+    return {
+        **{name: stored[name] for name in (*same, *also)},
+        "trial_id": row.id,
+        "study": spec.name,
+        "max_epochs": spec.budget.max_epochs,
+        "seed": rules.derived_seed(spec.seed, "training", row.number),
+        "worker": row.worker_name,
+        "duration_s": row.elapsed_s,
+    }
+
+
+def list_trials(tx: Transaction, name: str, *, limit: int = 100, after: int | None = None) -> TrialPage:
+    """Trials of a study in the order of their numbers.
+
+    Args:
+        limit: At most this many.
+        after: Number of the last trial of the page before.
+    """
+    row = studies.get(tx, name)
+    spec = StudySpec.model_validate(row.spec)
+    found = trials.page(tx, row.id, limit=limit + 1, after=after)
+    items = [LeaderboardRow(**_trial(trial, spec)) for trial in found[:limit]]
+    return TrialPage(items=list(items), next_after=items[-1].number if len(found) > limit else None)
+
+
+def leaderboard(tx: Transaction, name: str, *, limit: int = 50, after: int = 0) -> Leaderboard:
+    """Trials of a study, best first; those without a value last.
+
+    Args:
+        limit: At most this many.
+        after: Rows to pass over.
+    """
+    row = studies.get(tx, name)
+    spec = StudySpec.model_validate(row.spec)
+    is_minimized = spec.metric.direction == "minimize"
+    found = trials.ranked(tx, row.id, is_minimized=is_minimized, limit=limit + 1, offset=after)
+    items = [
+        LeaderboardRow(**_trial(trial, spec), rank=None if trial.value is None else after + position)
+        for position, trial in enumerate(found[:limit], start=1)
+    ]
+    next_after = after + limit if len(found) > limit else None
+    return Leaderboard(study=name, metric=spec.metric, total=row.num_trials, items=items, next_after=next_after)
+
+
+def trial(tx: Transaction, trial_id: int) -> TrialDetail:
+    """A trial with its attempts.
+
+    Raises:
+        NotFound: There is none (404).
+    """
+    row = trials.shown(tx, trial_id)
+    spec = StudySpec.model_validate(row.study_spec)
+    attempts = [
+        AttemptView(
+            attempt=attempt.attempt,
+            worker_id=attempt.worker_id,
+            worker=attempt.worker_name or attempt.worker_id,
+            first_epoch=attempt.first_epoch,
+            started_at=attempt.started_at,
+            ended_at=attempt.ended_at,
+            end=attempt.end,
+            error=attempt.error,
+        )
+        for attempt in leases.attempts_of(tx, trial_id)
+    ]
+    return TrialDetail(**_trial(row, spec), metric=spec.metric, attempts=attempts)
+
+
+def measurements(tx: Transaction, trial_id: int, *, is_current: bool = True) -> Measurements:
+    """Epochs of a trial: its curve, or those of all attempts.
+
+    Raises:
+        NotFound: There is no such trial (404).
+    """
+    trials.get(tx, trial_id)
+    items = [
+        MeasurementView(
+            attempt=row.attempt,
+            epoch=row.epoch,
+            metrics=row.metrics,
+            elapsed_s=row.elapsed_s,
+            reported_at=row.reported_at,
+        )
+        for row in measurement_rows.of_trial(tx, trial_id, is_current=is_current)
+    ]
+    return Measurements(trial_id=trial_id, items=items)
+
+
+def curves(tx: Transaction, name: str, *, limit: int = 500, after: int | None = None) -> Curves:
+    """Learning curves of the study's metric in the order of trial numbers.
+
+    Args:
+        limit: At most this many trials.
+        after: Number of the last trial of the page before.
+    """
+    row = studies.get(tx, name)
+    metric = Metric.model_validate(row.spec["metric"])
+    found = trials.page(tx, row.id, limit=limit + 1, after=after)
+    shown = found[:limit]
+    points: dict[int, tuple[list[int], list[float]]] = {item.id: ([], []) for item in shown}
+    if shown:
+        stored = measurement_rows.curves(tx, row.id, first=shown[0].number, last=shown[-1].number)
+        for point in stored:
+            points[point.trial_id][0].append(point.epoch)
+            points[point.trial_id][1].append(point.value)
+    items = [
+        Curve(
+            trial_id=item.id, number=item.number, state=item.state, epochs=points[item.id][0], values=points[item.id][1]
+        )
+        for item in shown
+    ]
+    next_after = shown[-1].number if len(found) > limit else None
+    return Curves(study=name, metric=metric, items=items, next_after=next_after)
+
+
+def rounds(tx: Transaction, name: str) -> Rounds:
+    """Rounds of a study's strategy, the oldest first."""
+    row = studies.get(tx, name)
+    items = [RoundView.model_validate(dict(stored._mapping)) for stored in round_rows.of_study(tx, row.id)]
+    return Rounds(study=name, items=items)
+
+
+def event(stored: Event) -> EventView:
+    """An event as people see it."""
+    return EventView(seq=stored.seq, kind=stored.kind, at=stored.at, data=dict(stored.data))
+
+
+def workers(tx: Transaction, *, now: datetime, lease_ttl_s: float) -> Workers:
+    """Registered workers, those seen last first."""
+    held = worker_rows.held_trials(tx)
+    items = [
+        WorkerView(
+            worker_id=row.id,
+            name=row.name,
+            host=row.host,
+            slots=row.slots,
+            devices=row.devices,
+            objectives=[offer["name"] for offer in row.objectives],
+            running=held.get(row.id, []),
+            is_alive=now - row.seen_at <= timedelta(seconds=lease_ttl_s),
+            registered_at=row.registered_at,
+            seen_at=row.seen_at,
+        )
+        for row in worker_rows.page(tx, _SHOWN_WORKERS)
+    ]
+    return Workers(items=items)
+
+
+def objectives(tx: Transaction, offered: dict[str, Space | None]) -> Objectives:
+    """All objectives, by name.
+
+    Args:
+        offered: Default space, if any, of each.
+    """
+    counts: dict[str, int] = {}
+    for row in worker_rows.offers(tx):
+        for offer in row.objectives:
+            counts[offer["name"]] = counts.get(offer["name"], 0) + 1
+    items = [
+        ObjectiveView(name=name, built_in=name in BUILT_IN, space=space, workers=counts.get(name, 0))
+        for name, space in sorted(offered.items())
+    ]
+    return Objectives(items=items)

@@ -1,0 +1,29 @@
+"""Workers making themselves known."""
+
+from __future__ import annotations
+
+import uuid
+
+from caviar.contract.messages import RegisterWorker, WorkerRegistered
+from service.store import workers
+from service.store.transaction import Transaction
+
+
+def register(tx: Transaction, body: RegisterWorker, *, lease_ttl_s: float) -> WorkerRegistered:
+    """Store a worker and give it an id.
+
+    Args:
+        body: Who it is and what it can train.
+        lease_ttl_s: Seconds that its leases will last without a renewal.
+    """
+    worker_id = str(uuid.uuid4())
+    workers.add(
+        tx,
+        worker_id=worker_id,
+        name=body.name,
+        host=body.host,
+        slots=body.slots,
+        devices=body.devices,
+        objectives=[offer.model_dump(mode="json") for offer in body.objectives],
+    )
+    return WorkerRegistered(worker_id=worker_id, lease_ttl_s=lease_ttl_s)

@@ -1,0 +1,76 @@
+"""The service as one object: what every use case needs at hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from service.store.transaction import Event, Transaction
+from service.store.writer import Operation, Writer
+from service.use_cases.feed import Feed
+from service.use_cases.searching import Searches
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The system's time."""
+    return datetime.now(UTC)
+
+
+class Service:
+    """Everything that lives as long as the process.
+
+    Attributes:
+        engine: Of the database.
+        clock: Tells the time.
+        lease_ttl_s: Seconds that a lease lasts without a renewal.
+        feed: Wakes those who wait for commits.
+        searches: Mirrors, samplers and pruners by study.
+        writer: Owns all writes.
+    """
+
+    def __init__(self, engine: Engine, *, lease_ttl_s: float, clock: Clock = utc_now) -> None:
+        """Put the parts together; `start` brings them to life."""
+        self.engine = engine
+        self.clock = clock
+        self.lease_ttl_s = lease_ttl_s
+        self.feed = Feed()
+        self.searches = Searches(self.reading)
+        self.writer = Writer(engine, clock=clock, on_commit=self._committed)
+
+    def start(self) -> None:
+        """Begin to write. To be called on the thread of the running event loop."""
+        self.feed.bind(asyncio.get_running_loop())
+        self.writer.start()
+
+    def close(self) -> None:
+        """Commit what is waiting and let go of the database."""
+        self.feed.close_soon()
+        self.writer.close()
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A transaction that only reads and sees one state of the database."""
+        options = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield Transaction(connection, self.clock())
+
+    def write(self, operation: Operation[T]) -> T:
+        """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""
+        return self.writer.write(operation)
+
+    async def submit(self, operation: Operation[T]) -> T:
+        """Run an operation in the next group commit, from the event loop."""
+        return await asyncio.wrap_future(self.writer.submit(operation))
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        self.searches.apply(events)
+        self.feed.publish(events)

@@ -1,0 +1,1 @@
+"""The pages for people: server-rendered, live by server-sent events, complete without script."""

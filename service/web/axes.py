@@ -1,0 +1,135 @@
+"""Axes of the charts: which range they span, on which scale, and where their ticks are."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from service.web import formats
+
+HEIGHT = 1000
+"""Height of a plot in its own units; the page stretches it."""
+
+_LOG_DECADES = 1.5
+_MARGIN = 0.05
+_FENCE = 3.0
+_MIN_PEERS = 4
+_COVERED = 0.98
+_MAX_TICKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled place on an axis.
+
+    Attributes:
+        position: Where, in plot units.
+        label: Its number.
+    """
+
+    position: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAxis:
+    """The vertical axis, greater values further up.
+
+    Attributes:
+        low: Coordinate of the lower end: a value, or its decimal logarithm.
+        high: Coordinate of the upper end.
+        is_log: Whether coordinates are logarithms.
+    """
+
+    low: float
+    high: float
+    is_log: bool
+
+    def position(self, value: float) -> float:
+        """Distance of a value from the top in plot units; at most one plot height beyond either end."""
+        if self.is_log and value <= 0:
+            return 2.0 * HEIGHT
+        coordinate = math.log10(value) if self.is_log else value
+        place = (self.high - coordinate) / (self.high - self.low) * HEIGHT
+        return min(max(place, -1.0 * HEIGHT), 2.0 * HEIGHT)
+
+    def ticks(self) -> list[Tick]:
+        """Round numbers along the axis, from its lower end up."""
+        values = _log_ticks(self.low, self.high) if self.is_log else _linear_ticks(self.low, self.high)
+        return [Tick(round(self.position(value), 2), formats.number(value, 6)) for value in values]
+
+
+def value_axis(curves: Sequence[Sequence[float]]) -> ValueAxis:
+    """The axis that shows all but outlying trials.
+
+    A trial is outlying when the median of its values lies beyond the outer fence (three times the quartile distance) of
+    all trials' medians, so a few diverged trials do not press the others flat. Of the remaining trials the axis spans
+    the values but the most extreme hundredth at either end. It is logarithmic where that is more than 1.5 decades.
+
+    Args:
+        curves: The values of each trial.
+    Source: Tukey 1977, "Exploratory Data Analysis", outer fences.
+    """
+    values = sorted(value for curve in _without_outlying([curve for curve in curves if curve]) for value in curve)
+    if not values:
+        return ValueAxis(0.0, 1.0, is_log=False)
+    cut = int((1 - _COVERED) / 2 * len(values))
+    low, high = values[cut], values[-1 - cut]
+    if low > 0 and high / low > 10**_LOG_DECADES:
+        return _padded(math.log10(low), math.log10(high), is_log=True)
+    return _padded(low, high, is_log=False)
+
+
+def last_epoch(reported: int, budgeted: int) -> int:
+    """Right end of the epoch axis: the whole budget once a quarter of it is reached, else a little more than reported."""
+    if reported * 4 >= budgeted:
+        return max(reported, budgeted, 2)
+    return max(math.ceil(reported * 1.25), 5)
+
+
+def epoch_ticks(last: int) -> list[int]:
+    """Round epochs from 1 to the last."""
+    step = max(1, round(_nice_step(last / _MAX_TICKS)))
+    ticks = [epoch for epoch in range(step, last + 1, step) if epoch > 1]
+    return [1, *(epoch for epoch in ticks if epoch - 1 >= step / 2)]
+
+
+def _without_outlying(curves: list[Sequence[float]]) -> list[Sequence[float]]:
+    if len(curves) < _MIN_PEERS:
+        return curves
+    medians = [statistics.median(curve) for curve in curves]
+    is_log = min(medians) > 0
+    coordinates = [math.log10(median) if is_log else median for median in medians]
+    first, middle, third = statistics.quantiles(coordinates, n=4, method="inclusive")
+    reach = _FENCE * max(third - first, 0.1 if is_log else 0.1 * abs(middle))
+    kept = [curve for curve, at in zip(curves, coordinates, strict=True) if first - reach <= at <= third + reach]
+    return kept or curves
+
+
+def _padded(low: float, high: float, *, is_log: bool) -> ValueAxis:
+    width = high - low
+    # Equal values, or values equal but for rounding, still need an axis that has a width.
+    margin = width * _MARGIN if width > 1e-9 * max(abs(low), abs(high)) else max(abs(high) * _MARGIN, 1e-6)
+    return ValueAxis(low - margin, high + margin, is_log=is_log)
+
+
+def _nice_step(least: float) -> float:
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def _linear_ticks(low: float, high: float) -> Iterator[float]:
+    step = _nice_step((high - low) / _MAX_TICKS)
+    for position in range(math.ceil(low / step), math.floor(high / step) + 1):
+        yield float(f"{position * step:.12g}")
+
+
+def _log_ticks(low: float, high: float) -> Iterator[float]:
+    stride = math.ceil((high - low) / (_MAX_TICKS + 2))
+    factors = (1, 2, 5) if high - low < 2.5 else (1, 3) if high - low < 4 else (1,)
+    for exponent in range(math.floor(low), math.ceil(high) + 1):
+        for factor in factors if exponent % stride == 0 else ():
+            if low <= math.log10(factor) + exponent <= high:
+                yield float(f"{factor}e{exponent}")

@@ -1,0 +1,127 @@
+"""What each page shows, read from the service in one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caviar.contract.study import Metric
+from caviar.contract.views import Measurements, StudyView, TrialDetail
+from service.store.transaction import Transaction
+from service.use_cases import reading
+from service.use_cases.service import Service
+from service.web import board
+from service.web.chart import Chart, study_chart, trial_chart
+
+STUDIES_PER_PAGE = 50
+ROWS_PER_PAGE = 100
+MAX_CURVES = 500
+
+Context = dict[str, Any]
+
+
+def studies(service: Service, after: str | None) -> Context:
+    """The list of studies."""
+    with service.reading() as tx:
+        page = reading.list_studies(tx, limit=STUDIES_PER_PAGE, after=after)
+        workers = _num_workers(tx, service)
+    entries = [(study, board.shares(study.counts, study.budget.max_trials or 0)) for study in page.items]
+    return {"entries": entries, "after": after, "next_after": page.next_after, "workers": workers, "now": service.clock()}
+
+
+def study(service: Service, name: str, offset: int) -> Context:
+    """A study with all parts of its page."""
+    with service.reading() as tx:
+        view = reading.study(tx, name)
+        found = _summary(tx, service, view) | _leaderboard(tx, view, offset) | {"chart": _chart(tx, view)}
+        found["rounds"] = [(entry, board.windows(entry, view.space)) for entry in reading.rounds(tx, name).items]
+    return found
+
+
+def summary(service: Service, name: str) -> Context:
+    """The facts at the head of a study's page."""
+    with service.reading() as tx:
+        return _summary(tx, service, reading.study(tx, name))
+
+
+def leaderboard(service: Service, name: str, offset: int) -> Context:
+    """A page of the leaderboard."""
+    with service.reading() as tx:
+        view = reading.study(tx, name)
+        return _leaderboard(tx, view, offset) | {"workers": _num_workers(tx, service)}
+
+
+def curves(service: Service, name: str) -> Context:
+    """The learning curves of a study."""
+    with service.reading() as tx:
+        view = reading.study(tx, name)
+        return {"study": view, "chart": _chart(tx, view)}
+
+
+def trial(service: Service, trial_id: int) -> Context:
+    """One trial."""
+    with service.reading() as tx:
+        detail = reading.trial(tx, trial_id)
+        view = reading.study(tx, detail.study)
+        measured = reading.measurements(tx, trial_id)
+    names = list(dict.fromkeys(name for item in measured.items for name in item.metrics))
+    names.sort(key=lambda name: (name != detail.metric.name, name))
+    return {
+        "trial": detail,
+        "study": view,
+        "cells": board.cells(view.space, detail.params),
+        "chart": _trial_chart(detail, measured),
+        "measured": measured.items,
+        "metric_names": names,
+        "is_best": view.best is not None and view.best.trial_id == trial_id,
+        "now": service.clock(),
+    }
+
+
+def _summary(tx: Transaction, service: Service, view: StudyView) -> Context:
+    now = service.clock()
+    return {
+        "study": view,
+        "shares": board.shares(view.counts, view.budget.max_trials or 0),
+        "num_finished": sum(amount for state, amount in view.counts.items() if state.is_finished),
+        "elapsed_s": max(0.0, ((view.ended_at or now) - view.created_at).total_seconds()),
+        "workers": _num_workers(tx, service),
+        "now": now,
+    }
+
+
+def _leaderboard(tx: Transaction, view: StudyView, offset: int) -> Context:
+    found = reading.leaderboard(tx, view.name, limit=ROWS_PER_PAGE, after=offset)
+    return {
+        "study": view,
+        "rows": board.rows(found, view),
+        "total": found.total,
+        "offset": offset,
+        "previous_after": max(0, offset - ROWS_PER_PAGE),
+        "next_after": found.next_after,
+    }
+
+
+def _chart(tx: Transaction, view: StudyView) -> Chart:
+    after = max(-1, view.num_trials - 1 - MAX_CURVES)
+    items = reading.curves(tx, view.name, limit=MAX_CURVES, after=after).items
+    if view.best and all(curve.number != view.best.number for curve in items):
+        items = reading.curves(tx, view.name, limit=1, after=view.best.number - 1).items + items
+    best = view.best.trial_id if view.best else None
+    return study_chart(items, view.metric, max_epochs=view.budget.max_epochs, best=best)
+
+
+def _trial_chart(detail: TrialDetail, measured: Measurements) -> Chart:
+    names = [detail.metric.name]
+    if (training := detail.metric.name.removeprefix("val_")) != detail.metric.name:
+        names.append(training)
+    series: dict[str, tuple[list[int], list[float]]] = {}
+    for name in names:
+        pairs = [(item.epoch, item.metrics[name]) for item in measured.items if name in item.metrics]
+        if pairs:
+            series[name] = [epoch for epoch, _ in pairs], [value for _, value in pairs]
+    metric: Metric = detail.metric
+    return trial_chart(series, metric, max_epochs=detail.max_epochs)
+
+
+def _num_workers(tx: Transaction, service: Service) -> int:
+    return sum(worker.is_alive for worker in reading.workers(tx, now=service.clock(), lease_ttl_s=service.lease_ttl_s).items)

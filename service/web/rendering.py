@@ -1,0 +1,67 @@
+"""Templates, and the headers that every page carries."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from service.web import formats
+from service.web.assets import bundle
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
+}
+"""Nothing from elsewhere, nothing inline, no framing, and no address (which may hold a token) told to others."""
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with the filters of `formats`."""
+    made = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "ago": formats.ago,
+        "combine": lambda first, second: {**first, **second},
+        "count": formats.count,
+        "fact": formats.fact,
+        "instant": formats.instant,
+        "number": formats.number,
+        "parameter": formats.parameter,
+        "path": lambda part: quote(str(part), safe=""),
+        "seconds": formats.seconds,
+        "words": formats.words,
+    }
+    made.globals["asset"] = bundle().url
+    return made
+
+
+def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any) -> HTMLResponse:
+    """Render a template with the headers of a page.
+
+    Args:
+        template: Its file name.
+        status: HTTP status.
+        headers: Further headers, or other values of those that every page has.
+        context: What the template shows.
+    """
+    content = environment().get_template(template).render(context)
+    return HTMLResponse(content, status_code=status, headers=HEADERS | (headers or {}))

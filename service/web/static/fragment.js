@@ -1,0 +1,69 @@
+// Parts of the page that the server renders again.
+
+import { morph } from "./morph.js";
+
+const LONGEST_FETCH_MS = 15000;
+
+/** A part of the page that is fetched again when it is out of date, at a bounded rate. */
+export class Fragment {
+  #isStale = false;
+  #isLoading = false;
+  #timer = null;
+  #notBefore = 0;
+
+  /**
+   * @param {HTMLElement} element Has `data-fragment`, the address of its content.
+   * @param {number} pause Milliseconds between two loads at least.
+   * @param {{onSwap?: Function, onOutcome?: Function}} told `onSwap(noted, begun)` after a change, with what `morph`
+   *   returns and when the load began; `onOutcome(outcome)` after every load: `ok`, `signed-out`, `gone` or `failed`.
+   */
+  constructor(element, pause, told = {}) {
+    this.element = element;
+    this.pause = pause;
+    this.told = told;
+  }
+
+  /** Say that it is out of date. */
+  invalidate() {
+    this.#isStale = true;
+    this.#plan();
+  }
+
+  #plan() {
+    if (!this.#isStale || this.#isLoading || this.#timer !== null) return;
+    const wait = Math.max(0, this.#notBefore - performance.now());
+    this.#timer = setTimeout(() => this.#load(), wait);
+  }
+
+  async #load() {
+    this.#timer = null;
+    this.#isStale = false;
+    this.#isLoading = true;
+    const begun = performance.now();
+    const outcome = await this.#fetch(begun);
+    this.#isLoading = false;
+    // A slow service is asked less often: loading takes at most a quarter of the time.
+    this.#notBefore = performance.now() + Math.max(this.pause, 3 * (performance.now() - begun));
+    this.told.onOutcome?.(outcome);
+    this.#plan();
+  }
+
+  async #fetch(begun) {
+    try {
+      const response = await fetch(this.element.dataset.fragment, {
+        headers: { Accept: "text/html" },
+        redirect: "manual",
+        signal: AbortSignal.timeout(LONGEST_FETCH_MS),
+      });
+      if (response.type === "opaqueredirect" || response.status === 401) return "signed-out";
+      if (response.status === 404) return "gone";
+      if (!response.ok) return "failed";
+      const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+      this.told.onSwap?.(morph(this.element, parsed.body), begun);
+      return "ok";
+    } catch (error) {
+      if (error instanceof TypeError || error instanceof DOMException) return "failed";
+      throw error;
+    }
+  }
+}

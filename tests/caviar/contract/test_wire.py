@@ -1,0 +1,234 @@
+"""Every message equals itself after a trip through JSON; the words of the wire are closed lists."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from caviar.contract import messages, states, study, views
+from caviar.contract.model import Model, View
+from caviar.contract.space import Space
+from caviar.contract.states import FINISHED, StudyState, TrialState
+from caviar.contract.study import Budget, Metric, Plugin, StudySpec
+from tests.caviar.contract.spaces import SCALARS, spaces
+
+AT, LATER = "2026-11-21T13:00:00Z", "2026-11-21T13:00:01.250000Z"
+SPACE = {
+    "lr": {"when": {"opt": ["sgd"]}, "type": "float", "low": 1e-4, "high": 1.0, "scale": "log", "step": None},
+    "units": {"when": None, "type": "int", "low": 16, "high": 64, "scale": "linear", "step": 16},
+    "opt": {"type": "categorical", "choices": ["sgd", True, 1, 2.5], "ordered": True, "when": None},
+}
+METRIC = {"name": "val_accuracy", "direction": "maximize"}
+OBJECTIVE = {"name": "mlp", "config": {"dataset": "digits", "layers": [1, {"a": None}], "x": 1.0}}
+STOPPING = {"monitor": "loss", "min_delta": 0.1, "patience": 3, "mode": "min", "baseline": 2.0,
+            "restore_best_weights": False, "start_from_epoch": 2}
+LIMITS = {"max_trials": 7, "max_epochs": 9, "max_total_epochs": 50, "max_seconds": 60.5, "max_trial_seconds": 5.0,
+          "max_parallel": 3, "target": 0.98}
+STRATEGY = {"kind": "tpe", "n_startup_trials": 5, "multivariate": True}
+PRUNER = {"kind": "median", "n_warmup_steps": 2, "nested": {"a": [1, 2.5, "x", None]}}
+STUDY = {"name": "digits-mlp", "objective": OBJECTIVE, "metric": METRIC, "space": SPACE, "strategy": STRATEGY,
+         "pruner": PRUNER, "early_stopping": STOPPING, "budget": LIMITS, "retries": 5, "seed": 7, "tags": {"team": "a"}}
+PARAMS = {"lr": 0.1, "units": 32, "opt": "sgd", "flag": True}
+MEASUREMENT = {"trial_id": 3, "lease": "t0ken", "epoch": 2, "metrics": {"loss": 0.5, "val_loss": 1.0}, "elapsed_s": 2.5}
+ERROR = {"kind": "ValueError", "message": "no", "traceback": "line 1\nline 2"}
+OFFER = {"name": "mlp", "space": SPACE}
+ASSIGNMENT = {"trial_id": 3, "study": "s", "number": 2, "attempt": 2, "lease": "t0ken", "lease_ttl_s": 30.0,
+              "params": PARAMS, "seed": 1, "data_seed": 2, "objective": OBJECTIVE, "metric": METRIC, "first_epoch": 4,
+              "max_epochs": 9, "max_trial_seconds": 5.0, "early_stopping": STOPPING}
+BEST = {"trial_id": 3, "number": 2, "value": 0.5, "epoch": 4, "params": PARAMS}
+TRIAL = {"trial_id": 3, "study": "s", "number": 2, "state": "pruned", "stop_reason": "pruned", "evidence": {"peers": 4},
+         "origin": "sampler", "round": 1, "params": PARAMS, "value": 0.5, "best_epoch": 4, "num_epochs": 5,
+         "max_epochs": 9, "attempt": 2, "seed": 1, "worker": "w", "error": ERROR, "duration_s": 1.5, "created_at": AT,
+         "started_at": AT, "ended_at": LATER}
+ATTEMPT = {"attempt": 1, "worker_id": "w1", "worker": "w", "first_epoch": 1, "started_at": AT, "ended_at": LATER,
+           "end": "expired", "error": ERROR}
+VIEW = {**STUDY, "state": "complete", "end_reason": "target", "counts": {"complete": 3, "failed": 1}, "num_trials": 4,
+        "num_epochs": 40, "round": 2, "best": BEST, "last_event_seq": 12, "created_at": AT, "updated_at": LATER,
+        "ended_at": LATER}
+CURVE = {"trial_id": 3, "number": 2, "state": "running", "epochs": [1, 2], "values": [0.5, 0.25]}
+STORED = {"attempt": 1, "epoch": 2, "metrics": {"loss": 0.5}, "elapsed_s": 2.5, "reported_at": AT}
+WINDOW = {"low": 0.1, "high": 0.5, "unit_low": 0.25, "unit_high": 0.75, "weights": [0.5, 0.5], "reason": "elite"}
+ROUND = {"number": 1, "first_trial": 8, "elite": [3, 1], "windows": {"lr": WINDOW}, "opened_at": AT}
+WORKER = {"worker_id": "w1", "name": "w", "host": "h", "slots": 2, "devices": [{"gpu": 0}], "objectives": ["mlp"],
+          "running": [3], "is_alive": True, "registered_at": AT, "seen_at": LATER}
+HISTOGRAM = {"edges": [0.0, 0.5, 1.0], "choices": ["a"], "counts": [3, 4]}
+DECISION = {"trial_id": 3, "decision": "stop", "reason": "pruned"}
+REJECTED = {"trial_id": 3, "epoch": 2, "code": "lease_lost", "detail": "late"}
+COST = {"max_trials": 7, "max_total_epochs": 50, "max_seconds": 60.5}
+OFFERED = {"name": "mlp", "built_in": True, "space": SPACE, "workers": 2}
+
+EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
+    study.ObjectiveRef: OBJECTIVE,
+    study.Metric: METRIC,
+    study.Plugin: PRUNER,
+    study.EarlyStopping: STOPPING,
+    study.Budget: LIMITS,
+    study.StudySpec: STUDY,
+    study.BudgetEdit: LIMITS,
+    study.StudyEdit: {"budget": LIMITS, "tags": {"a": "b"}},
+    study.NewTrial: {"params": PARAMS},
+    messages.OfferedObjective: OFFER,
+    messages.RegisterWorker: {"name": "w", "host": "h", "slots": 2, "devices": [{"gpu": 0}], "objectives": [OFFER]},
+    messages.WorkerRegistered: {"worker_id": "w1", "lease_ttl_s": 30.0},
+    messages.Claim: {"request_id": "r1", "max_trials": 3, "wait_s": 2.5, "leases": ["t0ken"]},
+    messages.Assignment: ASSIGNMENT,
+    messages.Claimed: {"assigned": [ASSIGNMENT], "retry_after_s": 1.5},
+    messages.Heartbeat: {"leases": ["t0ken"], "devices": [{"gpu": 0, "free": 0.5}]},
+    messages.HeartbeatAnswer: {"lost": ["t0ken"], "commands": [{"kind": "drain"}]},
+    messages.Measurement: MEASUREMENT,
+    messages.Report: {"items": [MEASUREMENT]},
+    messages.TrialDecision: DECISION,
+    messages.Rejected: REJECTED,
+    messages.ReportAnswer: {"decisions": [DECISION], "rejected": [REJECTED]},
+    messages.TrainingError: ERROR,
+    messages.Finish: {"lease": "t0ken", "outcome": "failed", "error": ERROR},
+    messages.Release: {"lease": "t0ken"},
+    messages.TrialStatus: {"trial_id": 3, "state": "pruned", "stop_reason": "pruned"},
+    views.BestTrial: BEST,
+    views.StudyView: VIEW,
+    views.StudyPage: {"items": [VIEW], "next_after": "s"},
+    views.AttemptView: ATTEMPT,
+    views.TrialView: TRIAL,
+    views.TrialDetail: {**TRIAL, "metric": METRIC, "attempts": [ATTEMPT]},
+    views.TrialPage: {"items": [TRIAL], "next_after": 3},
+    views.LeaderboardRow: {**TRIAL, "rank": 1},
+    views.Leaderboard: {"study": "s", "metric": METRIC, "total": 1, "items": [{**TRIAL, "rank": 1}], "next_after": 50},
+    views.Curve: CURVE,
+    views.Curves: {"study": "s", "metric": METRIC, "items": [CURVE], "next_after": 2},
+    views.MeasurementView: STORED,
+    views.Measurements: {"trial_id": 3, "items": [STORED]},
+    views.WindowView: WINDOW,
+    views.RoundView: ROUND,
+    views.Rounds: {"study": "s", "items": [ROUND]},
+    views.EventView: {"seq": 1, "kind": "measured", "at": AT, "data": {"trial_id": 3, "number": 2}},
+    views.Histogram: HISTOGRAM,
+    views.Cost: COST,
+    views.Preview: {"configurations": [PARAMS], "histograms": {"lr": HISTOGRAM}, "cost": COST},
+    views.ObjectiveView: OFFERED,
+    views.Objectives: {"items": [OFFERED]},
+    views.WorkerView: WORKER,
+    views.Workers: {"items": [WORKER]},
+}
+MODELS = {
+    value
+    for module in (messages, study, views)
+    for value in vars(module).values()
+    if isinstance(value, type) and issubclass(value, BaseModel) and value not in (Model, View, Space)
+}
+
+
+def test_every_message_has_an_example_that_sets_every_field():
+    missing = MODELS - EXAMPLES.keys()
+    assert not missing, f"add examples of {sorted(model.__name__ for model in missing)}"
+    for model, body in EXAMPLES.items():
+        assert model.model_fields.keys() - body.keys() == set(), model.__name__
+
+
+@pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
+def test_a_message_equals_itself_after_a_trip_through_json(model):
+    body = EXAMPLES[model]
+    message = model.model_validate(body)
+    sent = message.model_dump(mode="json")
+    assert sent == body
+    assert json.dumps(sent) == json.dumps(json.loads(json.dumps(sent, allow_nan=False)))
+    assert model.model_validate(json.loads(json.dumps(sent))) == message
+    assert model.model_validate_json(message.model_dump_json()) == message
+
+
+@pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
+def test_what_others_send_is_closed_and_what_we_send_may_grow(model):
+    body = EXAMPLES[model] | {"of_a_later_version": 1}
+    if issubclass(model, View):
+        assert model.model_validate(body) == model.model_validate(EXAMPLES[model])
+    elif model is Plugin:
+        assert model.model_validate(body).options["of_a_later_version"] == 1
+    else:
+        with pytest.raises(ValidationError, match="of_a_later_version"):
+            model.model_validate(body)
+
+
+@pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
+def test_messages_cannot_be_changed(model):
+    message = model.model_validate(EXAMPLES[model])
+    with pytest.raises(ValidationError):
+        setattr(message, next(iter(model.model_fields)), None)
+
+
+@pytest.mark.parametrize("model", sorted(MODELS, key=lambda model: model.__name__), ids=lambda model: model.__name__)
+def test_every_message_is_described(model):
+    assert model.__doc__
+    assert model.__doc__ != BaseModel.__doc__
+    described = model.__doc__.partition("Attributes:")[2]
+    unknown = [line.split(":")[0].strip() for line in described.splitlines()
+               if line.startswith("    ") and line[8:9].strip() and line.split(":")[0].strip() not in model.model_fields]
+    assert not unknown
+
+
+@given(space=spaces(), config=st.dictionaries(st.sampled_from("abc"), SCALARS), seed=st.integers(0, 2**53 - 1),
+       target=st.none() | st.floats(allow_nan=False, allow_infinity=False))
+def test_any_study_equals_itself_after_a_trip_through_json(space, config, seed, target):
+    spec = StudySpec.model_validate(
+        {"name": "a", "objective": {"name": "mlp", "config": config}, "space": space.model_dump(), "seed": seed,
+         "budget": {"target": target}})
+    sent = json.dumps(spec.model_dump(mode="json"), allow_nan=False)
+    back = StudySpec.model_validate(json.loads(sent))
+    assert back == spec
+    assert back.space is not None
+    assert back.space.names == space.names
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_used_space_equals_a_fresh_one():
+    used, fresh = (StudySpec.model_validate(STUDY) for _ in range(2))
+    assert used.space is not None
+    used.space.params_at([0.5, 0.5, 0.1])
+    assert used.space.parents_first == ["units", "opt", "lr"]
+    assert used == fresh
+    assert used.model_dump(mode="json") == fresh.model_dump(mode="json")
+
+
+def test_a_study_needs_only_a_name_and_an_objective():
+    spec = StudySpec.model_validate({"name": "a", "objective": {"name": "mlp"}})
+    assert spec.metric == Metric(name="val_loss", direction="minimize")
+    assert spec.budget == Budget()
+    assert (spec.strategy.kind, spec.strategy.options, spec.pruner.kind) == ("coarse_to_fine", {}, "asha")
+    assert (spec.retries, spec.seed, spec.tags, spec.space) == (2, 0, {}, None)
+    assert Plugin.model_validate(STRATEGY).options == {"n_startup_trials": 5, "multivariate": True}
+
+
+def test_better_means_lower_or_higher_as_the_direction_says():
+    assert Metric(direction="minimize").better(1.0, 2.0)
+    assert Metric(direction="maximize").better(2.0, 1.0)
+    assert not Metric().better(1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_trials": 1}, {"max_trials": None, "max_total_epochs": 1}, {"max_trials": None, "max_seconds": 0.1}]
+)
+def test_any_one_limit_is_end_enough(limits):
+    assert Budget.model_validate(limits).max_epochs == 30
+
+
+def test_an_edit_knows_which_limits_it_names():
+    edit = study.StudyEdit.model_validate({"budget": {"max_parallel": None}})
+    assert edit.budget is not None
+    assert edit.budget.model_fields_set == {"max_parallel"}
+
+
+def test_ends_are_ends():
+    assert {state for state in TrialState if state.is_finished} == FINISHED
+    assert not any(state.is_finished for state in (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED))
+    assert [state for state in StudyState if state.is_finished] == [StudyState.COMPLETE, StudyState.STOPPED]
+
+
+@pytest.mark.parametrize("words", [value for value in vars(states).values()
+                                   if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum])
+def test_words_are_lower_case_and_described(words):
+    assert words.__doc__
+    assert all(word.value == word.name.lower() for word in words)

@@ -1,0 +1,1 @@
+"""The process that trains: slots, Keras, objectives, and the way to the service."""

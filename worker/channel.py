@@ -1,0 +1,154 @@
+"""What the supervisor and a training process say to each other: JSON lines over a pair of sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from caviar.contract.messages import Assignment, OfferedObjective, TrainingError
+from caviar.contract.model import FiniteJson, View
+from caviar.contract.states import Outcome
+
+
+class Setup(View):
+    """To the training process, once and first.
+
+    Attributes:
+        objectives: The operator's own objectives, as `path/to/file.py` or `package.module`.
+        data_dir: Folder of the data files that studies may name.
+        checkpoints_dir: Folder for the best weights of every trial; None to keep none.
+    """
+
+    kind: Literal["setup"] = "setup"
+    objectives: tuple[str, ...]
+    data_dir: Path
+    checkpoints_dir: Path | None
+
+
+class Train(View):
+    """To the training process: train this when the one before is done."""
+
+    kind: Literal["train"] = "train"
+    assignment: Assignment
+
+
+class Stop(View):
+    """To the training process: end this training, if it is still going on.
+
+    Attributes:
+        lease: Which one.
+        is_urgent: True to stop after the current batch, whose epoch then counts for nothing; False for after the
+            current epoch.
+    """
+
+    kind: Literal["stop"] = "stop"
+    lease: str
+    is_urgent: bool
+
+
+class Ready(View):
+    """From the training process: everything is imported.
+
+    Attributes:
+        objectives: What it can train.
+        devices: Facts about what it trains on.
+        memory_bytes: Resident memory now; 0 if it cannot be told.
+    """
+
+    kind: Literal["ready"] = "ready"
+    objectives: list[OfferedObjective]
+    devices: list[dict[str, FiniteJson]]
+    memory_bytes: int
+
+
+class Broken(View):
+    """From the training process: it cannot start, and trying again will not help."""
+
+    kind: Literal["broken"] = "broken"
+    message: str
+
+
+class Started(View):
+    """From the training process: a training has begun."""
+
+    kind: Literal["started"] = "started"
+    lease: str
+
+
+class EpochDone(View):
+    """From the training process: one epoch, with finite metrics only."""
+
+    kind: Literal["epoch"] = "epoch"
+    lease: str
+    epoch: int
+    metrics: dict[str, float]
+    elapsed_s: float
+
+
+class Ended(View):
+    """From the training process: a training is over.
+
+    Attributes:
+        outcome: How it ended; None if it was stopped because it was asked to.
+        error: What went wrong, unless the outcome is `complete` or None.
+        memory_bytes: Resident memory now; 0 if it cannot be told.
+    """
+
+    kind: Literal["ended"] = "ended"
+    lease: str
+    outcome: Outcome | None
+    error: TrainingError | None
+    memory_bytes: int
+
+
+Message = Setup | Train | Stop | Ready | Broken | Started | EpochDone | Ended
+_MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+class Channel:
+    """One end of the connection; any thread may send, one thread receives."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Take over one end of a stream socket pair."""
+        self._socket = end
+        self._reader = end.makefile("rb")
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            OSError: The other end is gone.
+        """
+        line = message.model_dump_json().encode() + b"\n"
+        with self._lock:
+            self._socket.sendall(line)
+
+    def __iter__(self) -> Iterator[Message]:
+        """The messages of the other end, until it is gone."""
+        while True:
+            try:
+                line = self._reader.readline()
+            except ConnectionError:
+                return
+            # A line without its end was cut off by the death of its writer.
+            if not line.endswith(b"\n"):
+                return
+            yield _MESSAGES.validate_json(line)
+
+    def shut(self) -> None:
+        """Tell the other end that there is nothing more to come, in both directions."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Free the file descriptors; no thread may be receiving any more."""
+        self._reader.close()
+        self._socket.close()

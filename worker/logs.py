@@ -1,0 +1,44 @@
+"""Structured logs: lines for people on a terminal, JSON for programs elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(level: str, worker: str) -> None:
+    """Set up the logs of this process, on its standard error.
+
+    Args:
+        level: Least severity, such as `info`.
+        worker: Name that every line carries.
+    """
+    is_terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(sort_keys=True)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Threads begin with empty contexts, so the name travels with the configuration.
+    structlog.configure(processors=[_Bind(worker), *structlog.get_config()["processors"]])
+
+
+class _Bind:
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+
+    def __call__(self, _logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("worker", self._worker)
+        return event

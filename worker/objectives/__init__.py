@@ -1,0 +1,1 @@
+"""What can be trained: the built-in `mlp` and the classes that an operator gives to the worker."""

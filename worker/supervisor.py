@@ -1,0 +1,220 @@
+"""The supervising process: one loop that reacts to slots, to the service and to signals."""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import random
+import signal
+import time
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+from caviar.contract.messages import RegisterWorker
+from worker.api import WorkerApi
+from worker.backoff import Backoff
+from worker.channel import Broken
+from worker.claimer import Claimer
+from worker.crew import Crew, SlotBroken
+from worker.events import Answered, Event, LeaseGone, Refused, Signalled, SlotExited, SlotSaid
+from worker.heart import Heart
+from worker.membership import Membership
+from worker.outbox import Outbox
+from worker.sender import Sender
+
+_log = structlog.get_logger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SENDER_MAX_WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a worker behaves.
+
+    Attributes:
+        name: Its name for people.
+        host: The machine's name.
+        num_slots: Trainings at the same time.
+        claim_wait_s: Seconds that the service may hold a claim.
+        flush_s: Seconds to deliver the last reports at the end.
+        exit_when_idle: Whether to end when there is nothing to train.
+    """
+
+    name: str
+    host: str
+    num_slots: int
+    claim_wait_s: float
+    flush_s: float
+    exit_when_idle: bool
+
+
+class Supervisor:
+    """Runs a worker from its start to its end.
+
+    All decisions are taken in one thread, by the events that the others put into a queue.
+    """
+
+    def __init__(self, habits: Habits, api: WorkerApi, outbox: Outbox, crew: Crew,
+                 events: queue.SimpleQueue[Event]) -> None:
+        """Put the parts together; nothing is started yet.
+
+        Args:
+            habits: How to behave.
+            api: The service.
+            outbox: What is to be delivered.
+            crew: The slots; they put what they say into `events`.
+            events: What the loop reacts to.
+        """
+        self._habits = habits
+        self._api = api
+        self._outbox = outbox
+        self._crew = crew
+        self._events = events
+        self._rng = random.Random()
+        self._sender = Sender(api, outbox, events.put, Backoff(self._rng, max_s=_SENDER_MAX_WAIT_S))
+        self._claimer: Claimer | None = None
+        self._heart: Heart | None = None
+        self._is_claiming = False
+        self._claim_at = 0.0
+        self._is_draining = False
+        self._num_signals = 0
+        self._status = 0
+
+    def run(self) -> int:
+        """Work until a signal, a refusal, or the end of all work.
+
+        Returns:
+            0 after a graceful end, 1 if the worker cannot work.
+        """
+        released = self._outbox.release_unfinished()
+        if released:
+            _log.warning("left_over_trials_released", num_trials=len(released))
+        self._sender.start()
+        self._crew.start()
+        former = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        try:
+            while not self._is_done():
+                self._step()
+            return self._finish()
+        finally:
+            self._crew.close()
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    def _step(self) -> None:
+        try:
+            event: Event | None = self._events.get(timeout=self._patience_s())
+        except queue.Empty:
+            event = None
+        if event is not None:
+            self._react(event)
+        self._crew.kill_overdue()
+        if not self._is_draining:
+            self._crew.dispatch()
+            self._ask()
+
+    def _patience_s(self) -> float | None:
+        soonest = self._crew.next_deadline()
+        if not self._is_claiming and not self._is_draining and self._crew.num_free:
+            soonest = min(soonest, self._claim_at)
+        return None if soonest == math.inf else max(0.0, soonest - time.monotonic())
+
+    def _react(self, event: Event) -> None:
+        if isinstance(event, SlotSaid):
+            self._on_message(event)
+        elif isinstance(event, SlotExited):
+            self._on_exit(event)
+        elif isinstance(event, Answered):
+            self._on_answer(event)
+        elif isinstance(event, LeaseGone):
+            self._crew.lose(event.lease)
+        elif isinstance(event, Refused):
+            self._is_claiming = False
+            self._fail(event.detail)
+        else:
+            _log.info("ending", signal=signal.Signals(event.number).name)
+            self._drain()
+
+    def _on_message(self, event: SlotSaid) -> None:
+        if isinstance(event.message, Broken):
+            self._fail(event.message.message)
+            return
+        self._crew.hear(event)
+        self._sender.wake()
+        if self._crew.ready is not None and self._claimer is None and not self._is_draining:
+            self._join()
+        # Every end of a training may have made room for another one.
+        self._claim_at = 0.0 if event.message.kind == "ended" else self._claim_at
+
+    def _on_exit(self, event: SlotExited) -> None:
+        try:
+            self._crew.bury(event)
+        except SlotBroken as error:
+            self._fail(str(error))
+        self._sender.wake()
+
+    def _on_answer(self, event: Answered) -> None:
+        self._is_claiming = False
+        self._claim_at = time.monotonic() + event.retry_after_s if not event.assigned else 0.0
+        for assignment in event.assigned:
+            self._crew.accept(assignment)
+        if self._is_draining:
+            self._sender.wake()
+        elif not event.assigned and event.was_idle and self._habits.exit_when_idle and self._crew.is_idle:
+            _log.info("ending", reason="there is nothing to train")
+            self._drain()
+
+    def _join(self) -> None:
+        ready = self._crew.ready
+        if ready is None:
+            return
+        body = RegisterWorker(name=self._habits.name, host=self._habits.host, slots=self._habits.num_slots,
+                              devices=ready.devices, objectives=ready.objectives)
+        membership = Membership(self._api, body)
+        self._heart = Heart(self._api, membership, self._outbox, self._events.put)
+        self._claimer = Claimer(self._api, membership, self._events.put, Backoff(self._rng))
+        self._claimer.start()
+        self._heart.start()
+
+    def _ask(self) -> None:
+        num_free = self._crew.num_free
+        if self._claimer is None or self._is_claiming or not num_free or time.monotonic() < self._claim_at:
+            return
+        self._is_claiming = True
+        is_idle = self._crew.is_idle and self._outbox.is_settled
+        self._claimer.ask(max_trials=num_free, wait_s=self._habits.claim_wait_s, leases=self._outbox.leases(),
+                          is_idle=is_idle)
+
+    def _drain(self) -> None:
+        self._is_draining = True
+        if self._claimer is not None:
+            self._claimer.stop()
+        self._crew.stop_all()
+        self._sender.wake()
+
+    def _fail(self, detail: str) -> None:
+        _log.error("cannot_work", detail=detail)
+        self._status = 1
+        self._drain()
+
+    def _is_done(self) -> bool:
+        return self._is_draining and self._crew.is_idle and not self._is_claiming
+
+    def _finish(self) -> int:
+        if not self._sender.flush(self._habits.flush_s):
+            _log.warning("undelivered", detail="the service is away; the rest is delivered at the next start")
+        self._sender.stop()
+        if self._heart is not None:
+            self._heart.stop()
+        return self._status
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._num_signals += 1
+        if self._num_signals > 1:
+            self._crew.kill()
+            os._exit(128 + number)
+        self._events.put(Signalled(number))
