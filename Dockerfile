@@ -43,7 +43,7 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl
 USER 10001
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
-    CMD ["python", "-c", "import socket, sys, caviar; sys.exit(not any(w.is_alive and w.host == socket.gethostname() for w in caviar.Client().workers().items))"]
+    CMD ["python", "-c", "import sys, caviar; from worker.home import machine_name as here; sys.exit(not any(w.is_alive and w.host == here() for w in caviar.Client().workers().items))"]
 CMD ["caviar", "work", "--slots", "1"]
 
 FROM caviar AS worker-gpu
@@ -53,5 +53,5 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl
 USER 10001
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
-    CMD ["python", "-c", "import socket, sys, caviar; sys.exit(not any(w.is_alive and w.host == socket.gethostname() for w in caviar.Client().workers().items))"]
+    CMD ["python", "-c", "import sys, caviar; from worker.home import machine_name as here; sys.exit(not any(w.is_alive and w.host == here() for w in caviar.Client().workers().items))"]
 CMD ["caviar", "work"]

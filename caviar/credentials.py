@@ -70,6 +70,8 @@ def check_token(token: str) -> str:
     """
     if not token or not all("!" <= character <= "~" for character in token):
         # The value is a secret, perhaps mistyped in one character only: it is not repeated.
-        raise InvalidRequest("the access token is empty or holds spaces, line ends or characters beyond ASCII; "
-                             "pass it exactly as `caviar token show` prints it")
+        raise InvalidRequest(
+            "the access token is empty or holds spaces, line ends or characters beyond ASCII; "
+            "pass it exactly as `caviar token show` prints it"
+        )
     return token

@@ -32,8 +32,7 @@ from service.api.authentication import Authentication
 from service.loops import clockwork
 from service.settings import ServiceSettings
 from service.store import migrations
-from service.store.engine import connect, parse_url
-from service.store.transaction import Transaction
+from service.store.engine import connect, parse_url, write
 from service.use_cases import expiring, identity
 from service.use_cases.service import Clock, Service, utc_now
 from service.web.errors import error_page
@@ -119,8 +118,8 @@ def prepare(settings: ServiceSettings) -> str | None:
     made = None if given or kept else identity.new_secret()
     engine = connect(settings.database_url)
     try:
-        with engine.execution_options(is_writer=True).connect() as connection, connection.begin():
-            identity.ensure_access(Transaction(connection, utc_now()), given or kept or str(made))
+        with write(engine, utc_now()) as tx:
+            identity.ensure_access(tx, given or kept or str(made))
     finally:
         engine.dispose()
     if made:

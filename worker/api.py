@@ -26,7 +26,7 @@ from caviar.contract.messages import (
 Answer = TypeVar("Answer", bound=BaseModel)
 
 PREFIX = "/api/v1"
-_TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
+_PATIENCE_S = 15.0
 # Answers that say nothing about the request itself: the same one may succeed later.
 _TRANSIENT = frozenset({408, 425, 429})
 
@@ -91,7 +91,7 @@ class WorkerApi:
         return self._post(f"/trials/{trial_id}:release", body, TrialStatus)
 
     def _post(self, path: str, body: BaseModel, answer: type[Answer], *, wait_s: float = 0.0) -> Answer:
-        timeout = httpx2.Timeout(_TIMEOUT, read=wait_s + 15.0) if wait_s else _TIMEOUT
+        timeout = httpx2.Timeout(_PATIENCE_S, connect=5.0, read=wait_s + _PATIENCE_S)
         try:
             response = self._client.post(
                 PREFIX + path,

@@ -64,7 +64,12 @@ class Claimer:
 
     def _run(self) -> None:
         while (asked := self._asked.get()) is not None:
-            self._emit(self._answer(*asked))
+            try:
+                event = self._answer(*asked)
+            except Exception:  # noqa: BLE001 - a worker whose claims have died silently would idle for ever
+                _log.exception("claim_crashed")
+                event = Refused("the thread that asks for trials has crashed; the log has the traceback")
+            self._emit(event)
 
     def _answer(self, claim: Claim, is_idle: bool) -> Answered | Refused:
         while not self._stopping.is_set():

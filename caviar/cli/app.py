@@ -11,7 +11,11 @@ from caviar.cli import db, demo, export, serve, submit, token, top, up, work
 from caviar.cli.console import CommandGroup
 
 app = typer.Typer(
-    name="caviar", cls=CommandGroup, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False,
+    name="caviar",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
     help="Hyperparameter search for Keras: submit a study, train it on parallel workers, watch the leaderboard.",
 )
 app.command("demo")(demo.demo)
@@ -33,8 +37,9 @@ def _show_version(is_asked: bool) -> None:
 
 @app.callback()
 def caviar_options(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True,
-                                          help="Print the version and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """Hold the options of `caviar` itself; its help text is that of `app`."""
 

@@ -18,7 +18,6 @@ from typing import Self
 from caviar.cli.console import CommandFailed
 
 GRACE_S = 30.0
-_LOG_LINES = 15
 _POLL_S = 0.2
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
@@ -63,8 +62,11 @@ class Child:
         status = self.process.poll()
         if status is None:
             return f"{self.name} is running"
-        return f"{self.name} was killed by {signal.Signals(-status).name}" if status < 0 \
+        return (
+            f"{self.name} was killed by {signal.Signals(-status).name}"
+            if status < 0
             else f"{self.name} ended with status {status}"
+        )
 
 
 @dataclass
@@ -98,8 +100,15 @@ class Children:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
 
-    def start(self, name: str, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path | None = None,
-              is_vital: bool = False) -> Child:
+    def start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path | None = None,
+        is_vital: bool = False,
+    ) -> Child:
         """Start `caviar` with arguments.
 
         Args:
@@ -113,8 +122,14 @@ class Children:
         output = log.open("ab") if log is not None else None
         try:
             # A session of its own: Ctrl-C in the terminal reaches this process alone, which then ends all in order.
-            process = subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=subprocess.STDOUT if output else None, start_new_session=True)
+            process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,
+            )
         finally:
             if output is not None:
                 output.close()
@@ -144,7 +159,7 @@ class Children:
         helpers = [child for child in self._children if not child.is_vital]
         for child in self._children:
             if not child.is_running and (child.is_vital or not any(other.is_running for other in helpers)):
-                raise CommandFailed(f"{child.obituary()}{_last_lines(child.log)}")
+                raise CommandFailed(child.obituary())
 
     def newly_ended(self) -> list[Child]:
         """The children that have ended since the last call."""
@@ -174,13 +189,6 @@ class Children:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signal = number
         self._woken.set()
-
-
-def _last_lines(log: Path | None) -> str:
-    if log is None or not log.exists():
-        return ""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-    return "".join([f"; the last lines of {log}:", *(f"\n  {line}" for line in lines)])
 
 
 def end_with_parent(parent: int | None) -> None:

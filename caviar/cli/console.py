@@ -70,8 +70,9 @@ def show_error(detail: str, errors: tuple[FieldError, ...] = ()) -> None:
     if errors:
         table = Table("field", "received", "expected")
         for error in errors:
-            table.add_row(Text(error.field or "(the whole)", style="bold"), Text(_received(error.received)),
-                          Text(error.expected))
+            table.add_row(
+                Text(error.field or "(the whole)", style="bold"), Text(_received(error.received)), Text(error.expected)
+            )
         console.print(table)
 
 

@@ -28,6 +28,8 @@ from caviar.contract.views import StudyView
 
 _STUDY = "demo_study.yaml"
 _NUM_BEST = 10
+_LOG_LINES = 8
+_LOG_WIDTH = 400
 _POLL_S = 0.5
 _LINGER_LOOK_S = 1.0
 
@@ -35,12 +37,17 @@ _LINGER_LOOK_S = 1.0
 def demo(
     *,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Worker processes.")] = 2,
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, show_default=False,
-                                             help="Port of the service. Default: one that is free.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=1, max=65535, show_default=False, help="Port of the service. Default: one that is free."
+        ),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database and the logs.")] = False,
     linger: Annotated[bool, typer.Option("--linger", help="Keep the service up at the end, until Ctrl-C.")] = False,
-    timeout_s: Annotated[float, typer.Option("--timeout-s", min=1, metavar="SECONDS",
-                                             help="Give up after this time.")] = 1800,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout-s", min=1, metavar="SECONDS", help="Give up after this time.")
+    ] = 1800,
 ) -> None:
     """Train the example study with a service and workers of its own, and show the best trials.
 
@@ -54,7 +61,7 @@ def demo(
         raise typer.Exit(128 + interruption.signal) from interruption
     except (CaviarError, CommandFailed) as error:
         is_kept = True
-        raise CommandFailed(f"{error}\nThe logs of the service and the workers are in {folder / 'logs'}") from error
+        raise CommandFailed(f"{error}{_ends_of_logs(folder / 'logs')}") from error
     finally:
         if is_kept:
             out().print(f"the database and the logs are kept in {folder}", markup=False, soft_wrap=True)
@@ -86,16 +93,28 @@ class _Demo:
     def _start(self, children: Children, client: Client, num_workers: int) -> None:
         environment = self._environment()
         database = f"sqlite:///{self._folder / 'caviar.db'}"
-        machine.start_service(children, client, ["--database", database, "--port", str(self._port)],
-                              environment=environment, log=self._logs / "service.log")
-        machine.start_workers(children, client.url, num_workers, ["--slots", "1", "--threads-per-slot", "1"],
-                              environment=environment, log_folder=self._logs)
+        machine.start_service(
+            children,
+            client,
+            ["--database", database, "--port", str(self._port)],
+            environment=environment,
+            log=self._logs / "service.log",
+        )
+        machine.start_workers(
+            children,
+            client.url,
+            num_workers,
+            ["--slots", "1", "--threads-per-slot", "1"],
+            environment=environment,
+            log_folder=self._logs,
+        )
 
     def _environment(self) -> dict[str, str]:
         # The user's own settings are for the user's own service.
         own = {name: value for name, value in machine.inherited().items() if not name.startswith("CAVIAR_")}
-        return machine.with_token(own | {"CAVIAR_HOME": str(self._folder / "home"), "CAVIAR_CLAIM_WAIT_S": "1"},
-                                  self._token)
+        return machine.with_token(
+            own | {"CAVIAR_HOME": str(self._folder / "home"), "CAVIAR_CLAIM_WAIT_S": "1"}, self._token
+        )
 
     def _train(self, client: Client, timeout_s: float) -> StudyView:
         spec = demo_study()
@@ -115,8 +134,10 @@ class _Demo:
         self._console.print(leaderboard_table(board, study.space, self._console.width, title))
         if study.best is not None and study.ended_at is not None:
             took = formats.duration((study.ended_at - study.created_at).total_seconds())
-            self._say(f"Complete after {took} and {study.num_epochs} epochs: best {study.metric.name} "
-                      f"{formats.number(study.best.value)} by trial {study.best.number}")
+            self._say(
+                f"Complete after {took} and {study.num_epochs} epochs: best {study.metric.name} "
+                f"{formats.number(study.best.value)} by trial {study.best.number}"
+            )
 
     @staticmethod
     def _linger(children: Children) -> None:
@@ -129,6 +150,14 @@ class _Demo:
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
+
+
+def _ends_of_logs(folder: Path) -> str:
+    parts = []
+    for log in sorted(folder.glob("*.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+        parts += [f"The end of {log}:", *(f"  {line[:_LOG_WIDTH]}" for line in lines)]
+    return "\n".join(["", *parts])
 
 
 def demo_study() -> StudySpec:

@@ -24,8 +24,10 @@ def export(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
     *,
     format: Annotated[Format, typer.Option("--format", help="A table with a line per trial, or all.")] = Format.CSV,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", show_default=False,
-                                                help="Default: the standard output.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", show_default=False, help="Default: the standard output."),
+    ] = None,
     url: options.Url = None,
     token: options.Token = None,
 ) -> None:

@@ -40,8 +40,10 @@ def check_port(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        raise CommandFailed(f"the service cannot listen on {host}, port {port}: {error.strerror}; "
-                            "choose another by --port, or end the program that listens there") from error
+        raise CommandFailed(
+            f"the service cannot listen on {host}, port {port}: {error.strerror}; "
+            "choose another by --port, or end the program that listens there"
+        ) from error
 
 
 def local_url(host: str, port: int) -> str:
@@ -50,8 +52,14 @@ def local_url(host: str, port: int) -> str:
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
-def start_service(children: Children, client: Client, arguments: Sequence[str], *, environment: Mapping[str, str],
-                  log: Path | None = None) -> None:
+def start_service(
+    children: Children,
+    client: Client,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path | None = None,
+) -> None:
     """Start a service and wait until it answers.
 
     Args:
@@ -79,8 +87,15 @@ def start_service(children: Children, client: Client, arguments: Sequence[str], 
             return
 
 
-def start_workers(children: Children, url: str, num_workers: int, arguments: Sequence[str], *,
-                  environment: Mapping[str, str], log_folder: Path | None = None) -> None:
+def start_workers(
+    children: Children,
+    url: str,
+    num_workers: int,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log_folder: Path | None = None,
+) -> None:
     """Start workers of a service.
 
     Args:
@@ -92,8 +107,12 @@ def start_workers(children: Children, url: str, num_workers: int, arguments: Seq
         log_folder: Folder of a log file for each; None to share the terminal.
     """
     for number in range(1, num_workers + 1):
-        children.start(f"worker {number}", ["work", "--url", url, *arguments], environment=environment,
-                       log=None if log_folder is None else log_folder / f"worker-{number}.log")
+        children.start(
+            f"worker {number}",
+            ["work", "--url", url, *arguments],
+            environment=environment,
+            log=None if log_folder is None else log_folder / f"worker-{number}.log",
+        )
 
 
 def with_token(environment: Mapping[str, str], token: str | None) -> dict[str, str]:

@@ -12,41 +12,80 @@ import typer
 from pydantic import ValidationError
 
 from caviar.cli.console import CommandFailed
+from caviar.client.connection import DEFAULT_URL
 from caviar.contract.errors import InvalidRequest, field_errors
 
 Settings = TypeVar("Settings")
 
-Url = Annotated[str | None, typer.Option("--url", envvar="CAVIAR_URL", metavar="URL", show_default=False,
-                                         help="Address of the service. Default: http://127.0.0.1:8700.")]
-Token = Annotated[str | None, typer.Option("--token", envvar="CAVIAR_TOKEN", metavar="TOKEN", show_default=False,
-                                           help="Access token. Default: the one stored by a service of this user.")]
-Database = Annotated[str | None, typer.Option("--database", envvar="CAVIAR_DATABASE_URL", metavar="URL",
-                                              show_default=False,
-                                              help="SQLite or Postgres. Default: the SQLite file caviar.db in "
-                                                   "CAVIAR_HOME (~/.caviar).")]
-Host = Annotated[str | None, typer.Option("--host", envvar="CAVIAR_HOST", metavar="ADDRESS", show_default=False,
-                                          help="Address to listen on. Default: 127.0.0.1.")]
-Port = Annotated[int | None, typer.Option("--port", envvar="CAVIAR_PORT", min=1, max=65535, show_default=False,
-                                          help="Port to listen on. Default: 8700.")]
-AdminToken = Annotated[str | None, typer.Option("--token", envvar="CAVIAR_TOKEN", metavar="TOKEN", show_default=False,
-                                                help="Admin token of the service. Default: made at its first start.")]
-LeaseTtl = Annotated[float | None, typer.Option("--lease-ttl-s", envvar="CAVIAR_LEASE_TTL_S", metavar="SECONDS",
-                                                show_default=False,
-                                                help="Seconds without a sign of life after which a trial goes to "
-                                                     "another worker.")]
-Slots = Annotated[int | None, typer.Option("--slots", envvar="CAVIAR_SLOTS", min=1, show_default=False,
-                                           help="Trainings at the same time on the CPU.")]
-ThreadsPerSlot = Annotated[int | None, typer.Option("--threads-per-slot", envvar="CAVIAR_THREADS_PER_SLOT", min=1,
-                                                    show_default=False,
-                                                    help="CPU threads of each. Default: the cores divided among them.")]
-Objectives = Annotated[list[str] | None, typer.Option("--objective", metavar="FILE|MODULE", show_default=False,
-                                                      help="A Python file or module with objectives of your own; "
-                                                           "may be repeated.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", envvar="CAVIAR_DATA_DIR", metavar="FOLDER",
-                                              show_default=False,
-                                              help="Folder of data files that studies may name.")]
-ParentProcess = Annotated[int | None, typer.Option("--end-with", metavar="PID", hidden=True,
-                                                   help="End when this process, which started this one, ends.")]
+
+def _option(flag: str, variable: str | None, metavar: str | None, help: str, **limits: Any) -> Any:
+    return typer.Option(flag, envvar=variable, metavar=metavar, show_default=False, help=help, **limits)
+
+
+Url = Annotated[
+    str | None,
+    _option("--url", "CAVIAR_URL", "URL", f"Address of the service. Default: {DEFAULT_URL}."),
+]
+Token = Annotated[
+    str | None,
+    _option("--token", "CAVIAR_TOKEN", "TOKEN", "Access token. Default: the one stored by a service of this user."),
+]
+Database = Annotated[
+    str | None,
+    _option(
+        "--database",
+        "CAVIAR_DATABASE_URL",
+        "URL",
+        "SQLite or Postgres. Default: the SQLite file caviar.db in CAVIAR_HOME (~/.caviar).",
+    ),
+]
+Host = Annotated[str | None, _option("--host", "CAVIAR_HOST", "ADDRESS", "Address to listen on. Default: 127.0.0.1.")]
+Port = Annotated[
+    int | None, _option("--port", "CAVIAR_PORT", None, "Port to listen on. Default: 8700.", min=1, max=65535)
+]
+AdminToken = Annotated[
+    str | None,
+    _option("--token", "CAVIAR_TOKEN", "TOKEN", "Admin token of the service. Default: made at its first start."),
+]
+LeaseTtl = Annotated[
+    float | None,
+    _option(
+        "--lease-ttl-s",
+        "CAVIAR_LEASE_TTL_S",
+        "SECONDS",
+        "Seconds without a sign of life after which a trial goes to another worker. Default: 30.",
+    ),
+]
+Slots = Annotated[
+    int | None, _option("--slots", "CAVIAR_SLOTS", None, "Trainings at the same time. Default: 1.", min=1)
+]
+ThreadsPerSlot = Annotated[
+    int | None,
+    _option(
+        "--threads-per-slot",
+        "CAVIAR_THREADS_PER_SLOT",
+        None,
+        "CPU threads of each training. Default: the cores divided among them.",
+        min=1,
+    ),
+]
+Objectives = Annotated[
+    list[str] | None,
+    _option("--objective", None, "FILE|MODULE", "A Python file or module with objectives of your own; repeatable."),
+]
+DataDir = Annotated[
+    Path | None,
+    _option(
+        "--data-dir",
+        "CAVIAR_DATA_DIR",
+        "FOLDER",
+        "Folder of data files that studies may name. Default: the folder data in CAVIAR_HOME.",
+    ),
+]
+ParentProcess = Annotated[
+    int | None,
+    _option("--end-with", None, "PID", "End when this process, which started this one, ends.", hidden=True),
+]
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -56,8 +95,12 @@ def given(**options: Any) -> dict[str, Any]:
 
 def arguments(**options: Any) -> list[str]:
     """The options that were given, as they are written on a command line; a list is an option for each of its items."""
-    return [part for name, value in given(**options).items() for item in (value if isinstance(value, list) else [value])
-            for part in (f"--{name.replace('_', '-')}", str(item))]
+    return [
+        part
+        for name, value in given(**options).items()
+        for item in (value if isinstance(value, list) else [value])
+        for part in (f"--{name.replace('_', '-')}", str(item))
+    ]
 
 
 def settings(kind: Callable[..., Settings], options: dict[str, Any]) -> Settings:
@@ -70,8 +113,9 @@ def settings(kind: Callable[..., Settings], options: dict[str, Any]) -> Settings
         return kind(**options)
     except ValidationError as error:
         errors = field_errors(error, options)
-        raise InvalidRequest("the settings cannot be accepted (options, or CAVIAR_… variables of the environment)",
-                             errors=errors) from error
+        raise InvalidRequest(
+            "the settings cannot be accepted (options, or CAVIAR_… variables of the environment)", errors=errors
+        ) from error
 
 
 def optional_module(name: str, extra: str) -> ModuleType:
@@ -89,5 +133,7 @@ def optional_module(name: str, extra: str) -> ModuleType:
         missing = error.name or name
         if missing.split(".")[0] in ("caviar", "service", "worker"):
             raise
-        raise CommandFailed(f"this command needs the package {missing}, which is not installed; "
-                            f"install it with: pip install 'caviar[{extra}]'") from error
+        raise CommandFailed(
+            f"this command needs the package {missing}, which is not installed; "
+            f"install it with: pip install 'caviar[{extra}]'"
+        ) from error

@@ -48,9 +48,16 @@ def summary(study: StudyView) -> str:
 
 class _Bar:
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(SpinnerColumn(), TextColumn("{task.description}", style="bold"), BarColumn(),
-                                  MofNCompleteColumn(), TextColumn("trials"), TimeElapsedColumn(),
-                                  TextColumn("{task.fields[summary]}"), console=console)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("trials"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[summary]}"),
+            console=console,
+        )
         self._task = self._progress.add_task("waiting", total=None, summary="")
 
     def __enter__(self) -> Self:
@@ -63,8 +70,13 @@ class _Bar:
     def show(self, study: StudyView) -> None:
         finished = num_finished(study)
         total = finished if study.state.is_finished else study.budget.max_trials
-        self._progress.update(self._task, description=f"{study.name} {study.state}", completed=finished, total=total,
-                              summary=summary(study))
+        self._progress.update(
+            self._task,
+            description=f"{study.name} {study.state}",
+            completed=finished,
+            total=total,
+            summary=summary(study),
+        )
 
 
 class _Lines:
@@ -83,5 +95,8 @@ class _Lines:
         if (study.state, finished) != self._last:
             self._last = (study.state, finished)
             of = "" if study.budget.max_trials is None else f" of {study.budget.max_trials}"
-            self._console.print(f"{study.name} {study.state}: {finished}{of} trials finished, {summary(study)}",
-                                markup=False, soft_wrap=True)
+            self._console.print(
+                f"{study.name} {study.state}: {finished}{of} trials finished, {summary(study)}",
+                markup=False,
+                soft_wrap=True,
+            )

@@ -38,14 +38,20 @@ _SCALARS = (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-     "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
     ("merge", r"<<", "<"),
 )
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _starts in _SCALARS:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"),
-                                  ["" if start == "\0" else start for start in _starts])
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}",
+        re.compile(rf"^(?:{_pattern})$"),
+        ["" if start == "\0" else start for start in _starts],
+    )
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda _loader, node: int(node.value))
 
 
@@ -81,8 +87,10 @@ def parse(text: str, origin: str) -> dict[str, Any]:
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         raise CommandFailed(f"{origin} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if not isinstance(body, dict):
-        raise CommandFailed(f"{origin} holds {'nothing' if body is None else 'a ' + type(body).__name__}; "
-                            "expected the fields of a study, at least name and objective")
+        raise CommandFailed(
+            f"{origin} holds {'nothing' if body is None else 'a ' + type(body).__name__}; "
+            "expected the fields of a study, at least name and objective"
+        )
     return body
 
 
@@ -108,8 +116,10 @@ def _apply(body: dict[str, Any], change: str) -> None:
     for position, key in enumerate(keys[:-1]):
         child = node.setdefault(key, {})
         if not isinstance(child, dict):
-            raise CommandFailed(f"--set {change}: {'.'.join(keys[:position + 1])} is {child!r} in the study and has no "
-                                f"field {keys[position + 1]}; set the whole of it, as {{...}}")
+            raise CommandFailed(
+                f"--set {change}: {'.'.join(keys[: position + 1])} is {child!r} in the study and has no "
+                f"field {keys[position + 1]}; set the whole of it, as {{...}}"
+            )
         node = child
     try:
         node[keys[-1]] = _yaml(text)

@@ -17,9 +17,12 @@ def submit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Study in YAML or JSON; - for the standard input.")],
     *,
     name: Annotated[str | None, typer.Option("--name", help="Name of the study in place of the file's.")] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE",
-                                                      help="Change a field, as in budget.max_trials=10; "
-                                                           "may be repeated.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Change a field, as in budget.max_trials=10; may be repeated."
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Show its progress until it is finished.")] = False,
     url: options.Url = None,
     token: options.Token = None,
@@ -29,8 +32,9 @@ def submit(
     console = out()
     with Client(url, token) as client:
         study = client.create_study(spec)
-        console.print(f"study {study.name} is {study.state}: {client.url}/studies/{study.name}", markup=False,
-                      soft_wrap=True)
+        console.print(
+            f"study {study.name} is {study.state}: {client.url}/studies/{study.name}", markup=False, soft_wrap=True
+        )
         if not wait:
             return
         with study_progress(console) as progress:

@@ -13,8 +13,13 @@ from caviar.contract.states import TrialState
 from caviar.contract.views import Leaderboard, TrialView
 
 _COLOURS = {
-    TrialState.WAITING: "dim", TrialState.RUNNING: "cyan", TrialState.PAUSED: "yellow", TrialState.COMPLETE: "green",
-    TrialState.PRUNED: "dim", TrialState.FAILED: "red", TrialState.CANCELLED: "dim",
+    TrialState.WAITING: "dim",
+    TrialState.RUNNING: "cyan",
+    TrialState.PAUSED: "yellow",
+    TrialState.COMPLETE: "green",
+    TrialState.PRUNED: "dim",
+    TrialState.FAILED: "red",
+    TrialState.CANCELLED: "dim",
 }
 # What the columns beside the parameters take: rank, trial, state, value, epochs and time.
 _FIXED_WIDTH = 62
@@ -42,9 +47,15 @@ def leaderboard_table(board: Leaderboard, space: Space, width: int, title: str =
         table.add_column(name, justify="right" if has_columns else "left", no_wrap=True, overflow="ellipsis")
     for row in board.items:
         params = [formats.param(row.params[name]) if name in row.params else "" for name in space.names]
-        table.add_row(str(row.rank or ""), str(row.number), _state(row), formats.number(row.value), _epochs(row),
-                      formats.duration(row.duration_s),
-                      *(params if has_columns else [formats.configuration(row.params)]))
+        table.add_row(
+            str(row.rank or ""),
+            str(row.number),
+            _state(row),
+            formats.number(row.value),
+            _epochs(row),
+            formats.duration(row.duration_s),
+            *(params if has_columns else [formats.configuration(row.params)]),
+        )
     return table
 
 
@@ -57,8 +68,13 @@ def running_table(trials: Sequence[TrialView], metric: str) -> Table:
     table.add_column("worker")
     table.add_column("params", no_wrap=True, overflow="ellipsis")
     for trial in trials:
-        table.add_row(str(trial.number), f"{trial.num_epochs}/{trial.max_epochs}", formats.number(trial.value),
-                      Text(trial.worker or ""), Text(formats.configuration(trial.params)))
+        table.add_row(
+            str(trial.number),
+            f"{trial.num_epochs}/{trial.max_epochs}",
+            formats.number(trial.value),
+            Text(trial.worker or ""),
+            Text(formats.configuration(trial.params)),
+        )
     return table
 
 

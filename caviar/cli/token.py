@@ -39,6 +39,8 @@ def login_link(url: str, token: str) -> str:
 def _token(given: str | None) -> str:
     token = given or credentials.read_token()
     if token is None:
-        raise CommandFailed(f"there is no access token in CAVIAR_TOKEN or {credentials.home() / 'token'}; a service "
-                            "that this user starts on this machine stores one there at its first start")
+        raise CommandFailed(
+            f"there is no access token in CAVIAR_TOKEN or {credentials.home() / 'token'}; a service "
+            "that this user starts on this machine stores one there at its first start"
+        )
     return token

@@ -36,8 +36,12 @@ def top(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
     *,
     once: Annotated[bool, typer.Option("--once", help="Print it as it is now, and end.")] = False,
-    rows: Annotated[int | None, typer.Option("--rows", min=1, max=_PAGE, show_default=False,
-                                             help="Trials to show. Default: what fits the terminal.")] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            "--rows", min=1, max=_PAGE, show_default=False, help="Trials to show. Default: what fits the terminal."
+        ),
+    ] = None,
     url: options.Url = None,
     token: options.Token = None,
 ) -> None:
@@ -145,7 +149,7 @@ def _elsewhere(client: Client, name: str, known: set[int]) -> list[TrialView]:
 
 def _drawn(frame: _Frame, console: Console, rows: int | None) -> RenderableType:
     room = console.height - _LINES_AROUND - len(frame.running) if console.is_terminal else len(frame.board.items)
-    shown = frame.board.items[:rows or max(room, _LEAST_ROWS)]
+    shown = frame.board.items[: rows or max(room, _LEAST_ROWS)]
     table = leaderboard_table(frame.board.model_copy(update={"items": shown}), frame.study.space, console.width)
     parts: list[RenderableType] = [_headline(frame), table]
     if frame.running:

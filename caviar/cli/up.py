@@ -40,8 +40,12 @@ def up(
         with Children(grace_s=_GRACE_S) as children, Client(url, token) as client:
             machine.start_service(children, client, serving, environment=environment)
             machine.start_workers(children, url, workers, working, environment=environment)
-            out().print(f"Caviar is up with {workers} worker{'s' if workers > 1 else ''}: {url} "
-                        "(caviar token link prints a link that signs a browser in)", markup=False, soft_wrap=True)
+            out().print(
+                f"Caviar is up with {workers} worker{'s' if workers > 1 else ''}: {url} "
+                "(caviar token link prints a link that signs a browser in)",
+                markup=False,
+                soft_wrap=True,
+            )
             while True:
                 children.pause(_LOOK_S)
                 for child in children.newly_ended():

@@ -16,19 +16,36 @@ def work(
     *,
     url: options.Url = None,
     token: options.Token = None,
-    name: Annotated[str | None, typer.Option("--name", envvar="CAVIAR_NAME", show_default=False,
-                                             help="Name for people. Default: the machine's.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", envvar="CAVIAR_NAME", show_default=False, help="Name for people. Default: the machine's."
+        ),
+    ] = None,
     slots: options.Slots = None,
     threads_per_slot: options.ThreadsPerSlot = None,
     objective: options.Objectives = None,
     data_dir: options.DataDir = None,
-    state_dir: Annotated[Path | None, typer.Option("--state-dir", envvar="CAVIAR_STATE_DIR", metavar="FOLDER",
-                                                   show_default=False,
-                                                   help="Where undelivered reports and logs are kept. Default: the "
-                                                        "folder worker in CAVIAR_HOME (~/.caviar).")] = None,
-    checkpoints: Annotated[Path | None, typer.Option("--checkpoints", envvar="CAVIAR_CHECKPOINTS_DIR", metavar="FOLDER",
-                                                     show_default=False,
-                                                     help="Keep the best weights of each trial here.")] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--state-dir",
+            envvar="CAVIAR_STATE_DIR",
+            metavar="FOLDER",
+            show_default=False,
+            help="Where undelivered reports and logs are kept. Default: the folder worker in CAVIAR_HOME (~/.caviar).",
+        ),
+    ] = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoints",
+            envvar="CAVIAR_CHECKPOINTS_DIR",
+            metavar="FOLDER",
+            show_default=False,
+            help="Keep the best weights of each trial here.",
+        ),
+    ] = None,
     exit_when_idle: Annotated[bool, typer.Option("--exit-when-idle", help="End when nothing is left to do.")] = False,
     end_with: options.ParentProcess = None,
 ) -> None:
@@ -36,7 +53,16 @@ def work(
     end_with_parent(end_with)
     settings = options.optional_module("worker.settings", "worker-cpu")
     main = options.optional_module("worker.main", "worker-cpu")
-    chosen = options.given(url=service_url(url), token=token, name=name, slots=slots, threads_per_slot=threads_per_slot,
-                           objectives=objective, data_dir=data_dir, state_dir=state_dir, checkpoints_dir=checkpoints,
-                           exit_when_idle=exit_when_idle or None)
+    chosen = options.given(
+        url=service_url(url),
+        token=token,
+        name=name,
+        slots=slots,
+        threads_per_slot=threads_per_slot,
+        objectives=objective,
+        data_dir=data_dir,
+        state_dir=state_dir,
+        checkpoints_dir=checkpoints,
+        exit_when_idle=exit_when_idle or None,
+    )
     raise typer.Exit(main.run(options.settings(settings.WorkerSettings, chosen)))

@@ -50,5 +50,6 @@ def as_json(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"a value cannot be sent as JSON ({error}); use finite numbers, strings, booleans, lists "
-                             "and dicts") from error
+        raise InvalidRequest(
+            f"a value cannot be sent as JSON ({error}); use finite numbers, strings, booleans, lists and dicts"
+        ) from error

@@ -48,8 +48,14 @@ class Client:
         clock: Where waiting takes its time from.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None, *, http: httpx2.Client | None = None,
-                 clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        http: httpx2.Client | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._connection = Connection(url, token, http, clock or Clock())
 
     @property
@@ -218,8 +224,15 @@ class Client:
         """The registered workers, the newest first."""
         return self._connection.ask(Workers, "GET", "/workers")
 
-    def wait(self, name: str, timeout_s: float | None = None, *, poll_s: float = 1.0, patience_s: float = PATIENCE_S,
-             on_view: Callable[[StudyView], None] | None = None) -> StudyView:
+    def wait(
+        self,
+        name: str,
+        timeout_s: float | None = None,
+        *,
+        poll_s: float = 1.0,
+        patience_s: float = PATIENCE_S,
+        on_view: Callable[[StudyView], None] | None = None,
+    ) -> StudyView:
         """Wait until a study is complete or stopped.
 
         Args:

@@ -50,11 +50,13 @@ def service_url(given: str | None) -> str:
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
-        raise InvalidRequest(f"the service's address {text!r} is no URL ({error}); "
-                             f"expected one like {DEFAULT_URL}") from error
+        raise InvalidRequest(
+            f"the service's address {text!r} is no URL ({error}); expected one like {DEFAULT_URL}"
+        ) from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidRequest(f"the service's address is {text!r}; expected http:// or https:// and a host, "
-                             f"such as {DEFAULT_URL}")
+        raise InvalidRequest(
+            f"the service's address is {text!r}; expected http:// or https:// and a host, such as {DEFAULT_URL}"
+        )
     return text
 
 
@@ -80,8 +82,9 @@ class Connection:
         if self._owns_http:
             self._http.close()
 
-    def ask(self, kind: type[Answer], method: str, path: str, *, query: Query | None = None,
-            body: str | None = None) -> Answer:
+    def ask(
+        self, kind: type[Answer], method: str, path: str, *, query: Query | None = None, body: str | None = None
+    ) -> Answer:
         """Send a request and read its answer.
 
         Args:
@@ -101,15 +104,18 @@ class Connection:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "its top"
-            raise RequestError(f"the answer of {self.url}{PREFIX}{path} is no {kind.__name__} ({first['msg']} "
-                               f"at {place}); check that a Caviar service of this version listens there") from error
+            raise RequestError(
+                f"the answer of {self.url}{PREFIX}{path} is no {kind.__name__} ({first['msg']} "
+                f"at {place}); check that a Caviar service of this version listens there"
+            ) from error
 
     def send(self, method: str, path: str, *, query: Query | None = None, body: str | None = None) -> httpx2.Response:
         """Send a request; raises as `ask` does."""
         headers = self._headers() | ({"Content-Type": "application/json"} if body is not None else {})
         with self._reaching():
-            answer = self._http.request(method, f"{self.url}{PREFIX}{path}", params=dict(query or {}), headers=headers,
-                                        content=body)
+            answer = self._http.request(
+                method, f"{self.url}{PREFIX}{path}", params=dict(query or {}), headers=headers, content=body
+            )
         self._refuse_failure(answer)
         return answer
 
@@ -125,8 +131,9 @@ class Connection:
         headers = self._headers() | ({} if last_event_id is None else {"Last-Event-ID": last_event_id})
         with (
             self._reaching(),
-            self._http.sse(f"{self.url}{PREFIX}{path}", headers=headers,
-                           timeout=httpx2.Timeout(silence_s, connect=5.0)) as source,
+            self._http.sse(
+                f"{self.url}{PREFIX}{path}", headers=headers, timeout=httpx2.Timeout(silence_s, connect=5.0)
+            ) as source,
         ):
             if source.response.is_error:
                 source.response.read()
@@ -139,9 +146,11 @@ class Connection:
             return {"Authorization": f"Bearer {credentials.check_token(token)}"}
         if "authorization" in self._http.headers:
             return {}
-        raise Unauthorized(f"there is no access token for {self.url}: give one by --token, by Client(token=…) or in "
-                           f"CAVIAR_TOKEN; a service that this user starts on this machine with `caviar serve` or "
-                           f"`caviar up` stores its own in {credentials.home() / 'token'} (`caviar token show`)")
+        raise Unauthorized(
+            f"there is no access token for {self.url}: give one by --token, by Client(token=…) or in "
+            f"CAVIAR_TOKEN; a service that this user starts on this machine with `caviar serve` or "
+            f"`caviar up` stores its own in {credentials.home() / 'token'} (`caviar token show`)"
+        )
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
@@ -149,17 +158,24 @@ class Connection:
             yield
         except httpx2.TransportError as error:
             reason = str(error) or type(error).__name__
-            raise Unavailable(f"no answer from a Caviar service at {self.url} ({reason}); start one with "
-                              "`caviar serve` or `caviar up`, or give the address of a running one by --url or "
-                              "CAVIAR_URL") from error
+            raise Unavailable(
+                f"no answer from a Caviar service at {self.url} ({reason}); start one with "
+                "`caviar serve` or `caviar up`, or give the address of a running one by --url or "
+                "CAVIAR_URL"
+            ) from error
 
     def _refuse_failure(self, answer: httpx2.Response) -> None:
         if answer.is_success:
             return
         error = _failure(answer)
         if isinstance(error, Unauthorized):
-            source = "the one given" if self._given_token else "from CAVIAR_TOKEN" if os.environ.get("CAVIAR_TOKEN") \
+            source = (
+                "the one given"
+                if self._given_token
+                else "from CAVIAR_TOKEN"
+                if os.environ.get("CAVIAR_TOKEN")
                 else f"from {credentials.home() / 'token'}"
+            )
             raise Unauthorized(f"{self.url} does not accept the access token ({source}): {error.detail}")
         raise error
 
@@ -169,8 +185,10 @@ def _failure(answer: httpx2.Response) -> CaviarError:
         return from_problem(answer.json(), answer.status_code)
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError):
         # A proxy or another program answered: its page would tell a reader nothing.
-        summary = {"detail": f"{answer.url} answered with status {answer.status_code} and no Caviar error; "
-                             "check that a Caviar service listens at this address"}
+        summary = {
+            "detail": f"{answer.url} answered with status {answer.status_code} and no Caviar error; "
+            "check that a Caviar service listens at this address"
+        }
         return from_problem(summary, answer.status_code)
 
 

@@ -53,5 +53,7 @@ def _event(text: str) -> EventView:
     try:
         return EventView.model_validate_json(text)
     except ValidationError as error:
-        raise RequestError(f"an event of the service cannot be read ({error.errors()[0]['msg']}): received "
-                           f"{text[:200]!r}; check that client and service are of the same version") from error
+        raise RequestError(
+            f"an event of the service cannot be read ({error.errors()[0]['msg']}): received "
+            f"{text[:200]!r}; check that client and service are of the same version"
+        ) from error

@@ -55,8 +55,8 @@ _LOSSES = (
 _KINDS = {"integer": "integer classes", "one_hot": "one-hot classes", "number": "numbers"}
 
 
-def choose(labels: LabelsName, num_classes: int | None, loss: LossName, output: OutputName) -> Loss | None:
-    """The loss and output layer for some labels.
+def fitting(labels: LabelsName, num_classes: int | None, loss: LossName, output: OutputName) -> list[Loss]:
+    """The losses and output layers for some labels, at least one, the most natural first.
 
     Args:
         labels: Encoding of the labels; `auto` if it is not known yet.
@@ -64,8 +64,7 @@ def choose(labels: LabelsName, num_classes: int | None, loss: LossName, output: 
         loss: A loss, or `auto` for the first that fits.
         output: An activation of the output layer, or `auto` for the one that goes with the loss.
     Returns:
-        The first that fits: for two integer classes binary cross-entropy behind one sigmoid. None if the loss is `auto`
-        and the labels are not known yet.
+        All that fit; for two integer classes binary cross-entropy behind one sigmoid comes first.
     Raises:
         LossMismatch: Nothing fits.
     """
@@ -76,8 +75,8 @@ def choose(labels: LabelsName, num_classes: int | None, loss: LossName, output: 
     with_labels = [entry for entry in with_output if labels in ("auto", entry.labels)]
     if not with_labels:
         _refuse_labels(with_output[0], labels, num_classes, loss, output)
-    fitting = [entry for entry in with_labels if _fits_classes(entry, num_classes)]
-    if not fitting:
+    found = [entry for entry in with_labels if _fits_classes(entry, num_classes)]
+    if not found:
         field, received = ("loss", loss) if loss != "auto" else ("output", output)
         raise LossMismatch(
             field,
@@ -85,7 +84,7 @@ def choose(labels: LabelsName, num_classes: int | None, loss: LossName, output: 
             f"the data have {num_classes} classes and one sigmoid tells two apart; use "
             "sparse_categorical_crossentropy with softmax, or leave both out",
         )
-    return None if labels == "auto" and loss == "auto" else fitting[0]
+    return found
 
 
 def _fits_classes(entry: Loss, num_classes: int | None) -> bool:

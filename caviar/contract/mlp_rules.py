@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from caviar.contract.data import DATASET_NAMES, DATASETS, LabelsName
 from caviar.contract.errors import FieldError, InvalidRequest, field_errors, shown
-from caviar.contract.losses import LossMismatch, choose
+from caviar.contract.losses import LossMismatch, fitting
 from caviar.contract.mlp import DEFAULT_SPACE, MlpOptions, advise, is_option
 from caviar.contract.space import CategoricalParameter, Space
 
@@ -76,7 +76,7 @@ def _fitting_loss(options: MlpOptions) -> _Refusal | None:
     elif facts is not None:
         labels = "integer" if labels == "auto" else labels
     try:
-        choose(labels, None if labels == "number" else num_classes, options.loss, options.output)
+        fitting(labels, None if labels == "number" else num_classes, options.loss, options.output)
     except LossMismatch as mismatch:
         return _Refusal(mismatch.field, mismatch.expected)
     return None

@@ -37,7 +37,7 @@ class ObjectiveRef(Model):
 
     Attributes:
         name: Name of an objective that a worker offers.
-        config: Fixed options of the objective; a parameter of the space overrides the option of its name.
+        config: Fixed options of the objective; an option is either fixed here or searched by the space, not both.
     """
 
     name: ObjectiveName

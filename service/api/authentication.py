@@ -73,17 +73,19 @@ class Authentication:
         return principal
 
     async def _known(self, secret: str, *, is_session: bool) -> Principal:
-        key = f"{is_session}:{identity.digest(secret)}"
-        remembered = self._remembered.get(key)
+        key = identity.digest(secret)
+        remembered = None if is_session else self._remembered.get(key)
         if remembered is not None and time.monotonic() < remembered[0]:
             return remembered[1]
         principal = await asyncio.to_thread(self._look_up, secret, is_session)
         if principal is None:
             self._remembered.pop(key, None)
             raise Unauthorized("the access token is not valid (any more)")
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[key] = (time.monotonic() + _REMEMBERED_S, principal)
+        # A session must end the moment that its browser signs out, so only access tokens are remembered.
+        if not is_session:
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = (time.monotonic() + _REMEMBERED_S, principal)
         return principal
 
     def _look_up(self, secret: str, is_session: bool) -> Principal | None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from caviar.contract.views import Health
 from service.api.dependencies import CurrentService
-from service.store import writer
+from service.store.engine import ping
 
 router = APIRouter(tags=["operations"])
 
@@ -21,5 +21,5 @@ async def read_health() -> Health:
 def read_readiness(service: CurrentService) -> Health:
     """Whether the database answers too; 503 `unavailable` if it does not."""
     with service.reading() as tx:
-        writer.check(tx.connection)
+        ping(tx)
     return Health(status="ok")

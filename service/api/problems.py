@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +20,6 @@ from caviar.contract.errors import (
     NotFound,
     RequestError,
     TooLarge,
-    Unavailable,
     field_errors,
     shown,
 )
@@ -57,9 +55,6 @@ def translate(request: Request, error: Exception) -> CaviarError:
             return TooLarge("the body is larger than the service takes; send fewer items per request")
         case HTTPException():
             return RequestError(str(error.detail))
-        case DBAPIError():
-            _log.warning("api.database_unavailable", error=str(error.orig), path=request.url.path)
-            return Unavailable("the database does not answer; repeat the request later")
     _log.error("api.failed", path=request.url.path, exc_info=error)
     return CaviarError("the service failed at this request; its log has the details")
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from statistics import NormalDist
 
 from caviar.contract.space import CategoricalParameter
-from caviar.contract.views import WindowView
 from service.search.mirror import Mirror
-from service.search.parameters import AnyParameter, cell, is_unordered
+from service.search.parameters import AnyParameter, cell, choice_at, is_unordered
 
 # Steps never get narrower than this share of the range: measurements are noisy, and the optimum may drift.
 MIN_STEP = 0.01
 # Of trials fewer than this, the spread says nothing.
 MIN_SPREAD_TRIALS = 3
 # How a choice without order is drawn: mostly that of the trial nearby, else any choice.
-UNIFORM_SHARE = 0.15
+UNIFORM_SHARE = 0.2
+
+# To find an end of a window within a thousandth of the range and better.
+_BISECTIONS = 16
 
 _NORMAL = NormalDist()
 
@@ -54,42 +56,65 @@ class Neighbourhood:
         deviation = math.sqrt(sum((centre - mean) ** 2 for centre in centres) / len(centres))
         return max(self._spread * deviation, MIN_STEP, 0.5 * cell(parameter))
 
-    def cell_masses(self, position: int, parameter: CategoricalParameter) -> list[float]:
-        """Probability of each choice of an ordered categorical, by the steps that `draw` makes."""
+    def quantile(self, position: int, parameter: AnyParameter, share: float) -> float:
+        """Unit coordinate below which this share of the draws falls, steps beyond the range ending on its edge."""
         centres, weights = self.centres(position)
-        deviation, count = self.step(position, parameter), len(parameter.choices)
-        pairs = list(zip(centres, weights, strict=True))
-        ends = [
-            sum(weight * _NORMAL.cdf((end / count - centre) / deviation) for centre, weight in pairs)
-            for end in range(1, count)
-        ]
+        deviation = self.step(position, parameter)
+        low, high = 0.0, 1.0
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            if _mass_below(middle, centres, weights, deviation) < share:
+                low = middle
+            else:
+                high = middle
+        # Where the share lies beyond the range, bisection has run into one of its ends.
+        return low if high == 1.0 else high if low == 0.0 else (low + high) / 2
+
+    def choice_shares(self, position: int, parameter: CategoricalParameter) -> list[float]:
+        """Probability of each choice, by the draws that `draw` makes."""
+        centres, weights = self.centres(position)
+        count = len(parameter.choices)
+        if is_unordered(parameter):
+            shares = [UNIFORM_SHARE / count] * count
+            for centre, weight in zip(centres, weights, strict=True):
+                shares[choice_at(parameter, centre)] += (1 - UNIFORM_SHARE) * weight
+            return shares
+        deviation = self.step(position, parameter)
+        ends = [_mass_below(end / count, centres, weights, deviation) for end in range(1, count)]
         return [high - low for low, high in pairwise([0.0, *ends, 1.0])]
 
-    def draw(self, windows: Mapping[str, WindowView], picks: Sequence[float], anywhere: Sequence[float]) -> list[float]:
+    def draw(self, picks: Sequence[float], anywhere: Sequence[float]) -> list[float]:
         """A point near one member of the elite.
 
         Args:
-            windows: What to stay within, by parameter.
             picks: Uniform draws, the first for the member, one more for each parameter.
             anywhere: Uniform draws that replace a coordinate of which the elite knows nothing.
         Returns:
             Unit coordinates of all parameters, whether they will apply or not.
         """
-        chosen = _weighted(picks[0], self.weights)
+        chosen = weighted(picks[0], self.weights)
         point = []
-        for position, (name, parameter) in enumerate(self._space.items()):
-            centre, pick = self._units[chosen][position], picks[1 + position]
+        for position, (_, parameter) in enumerate(self._space.items()):
+            centre, pick, stray = self._units[chosen][position], picks[1 + position], anywhere[position]
             if centre is None:
-                centres, weights = self.centres(position)
-                if not centres:
-                    point.append(anywhere[position])
-                    continue
-                centre = centres[_weighted(anywhere[position], weights)]
-            if is_unordered(parameter):
-                point.append(pick_choice(centre, pick, anywhere[position]))
+                centre = self._someone_elses(position, stray)
+            if centre is None:
+                point.append(stray)
+            elif is_unordered(parameter):
+                point.append(stray if pick < UNIFORM_SHARE else centre)
             else:
-                point.append(step_within(windows[name], centre, self.step(position, parameter), pick))
+                step = self.step(position, parameter) * _NORMAL.inv_cdf(pick)
+                point.append(min(max(centre + step, 0.0), 1.0))
         return point
+
+    def _someone_elses(self, position: int, pick: float) -> float | None:
+        centres, weights = self.centres(position)
+        return centres[weighted(pick, weights)] if centres else None
+
+
+def weighted(pick: float, weights: Sequence[float]) -> int:
+    """The position that a uniform draw picks."""
+    return min(bisect_right(list(accumulate(weights)), pick), len(weights) - 1)
 
 
 def rank_weights(count: int) -> list[float]:
@@ -101,28 +126,7 @@ def rank_weights(count: int) -> list[float]:
     return [weight / sum(raw) for weight in raw]
 
 
-def step_within(window: WindowView, centre: float, deviation: float, pick: float) -> float:
-    """A Gaussian step by inversion: cut off at an end of the window inside the range, clipped at an end of the range.
-
-    Args:
-        window: What to stay within.
-        centre: Unit coordinate to start from.
-        deviation: Standard deviation of the step.
-        pick: Uniform draw in (0, 1).
-    """
-    low, high = window.unit_low, window.unit_high
-    below = _NORMAL.cdf((low - centre) / deviation) if low > 0 else 0.0
-    above = _NORMAL.cdf((high - centre) / deviation) if high < 1 else 1.0
-    share = below + pick * (above - below)
-    if not 0 < share < 1:
-        return min(max(centre, low), high)
-    return min(max(centre + deviation * _NORMAL.inv_cdf(share), low), high)
-
-
-def pick_choice(centre: float, pick: float, anywhere: float) -> float:
-    """The unit coordinate of the neighbour's choice, now and then of any choice."""
-    return anywhere if pick < UNIFORM_SHARE else centre
-
-
-def _weighted(pick: float, weights: Sequence[float]) -> int:
-    return min(bisect_right(list(accumulate(weights)), pick), len(weights) - 1)
+def _mass_below(unit: float, centres: Sequence[float], weights: Sequence[float], deviation: float) -> float:
+    pairs = zip(centres, weights, strict=True)
+    scale = deviation * math.sqrt(2)
+    return sum(weight * (1 + math.erf((unit - centre) / scale)) / 2 for centre, weight in pairs)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import orjson
+import structlog
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from caviar.contract.errors import FieldError, InvalidRequest
+from caviar.contract.errors import FieldError, InvalidRequest, Unavailable
+from service.store.transaction import Transaction
 
 _BUSY_TIMEOUT_S = 30.0
+_log = structlog.get_logger(__name__)
+
+
+__all__ = ["Engine", "connect", "is_outage", "outage", "parse_url", "ping", "read", "write"]
 
 
 def parse_url(database_url: str) -> URL:
@@ -82,3 +91,50 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Any) -> None:
     is_writer = connection.get_execution_options().get("is_writer", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+@contextmanager
+def read(engine: Engine, now: datetime) -> Iterator[Transaction]:
+    """A transaction that only reads and sees one state of the database.
+
+    Args:
+        engine: Of the database.
+        now: Time of the transaction.
+    Raises:
+        Unavailable: The database does not answer (503).
+    """
+    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    try:
+        with engine.connect().execution_options(**options) as connection, connection.begin():
+            yield Transaction(connection, now)
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        raise outage(error) from error
+
+
+def ping(transaction: Transaction) -> None:
+    """Raise unless the database answers."""
+    transaction.connection.exec_driver_sql("SELECT 1")
+
+
+@contextmanager
+def write(engine: Engine, now: datetime) -> Iterator[Transaction]:
+    """A transaction that writes, for the time before the writer works; its events are stored and told to nobody."""
+    with engine.execution_options(is_writer=True).connect() as connection, connection.begin():
+        transaction = Transaction(connection, now)
+        yield transaction
+        transaction.flush()
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether the database is away or cannot write, so that the same request may succeed later."""
+    # OperationalError is what both drivers raise for a server that is gone, a full disk or a lock that stays held.
+    names = ("OperationalError", "AdminShutdown", "CannotConnectNow", "CrashShutdown")
+    return error.connection_invalidated or type(error.orig).__name__ in names
+
+
+def outage(error: DBAPIError) -> Unavailable:
+    """What to answer while the database is away; logged with the driver's own words."""
+    _log.warning("store.unavailable", error=str(error.orig))
+    return Unavailable("the database does not answer; repeat the request later")

@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.engine import Row
 
 from caviar.contract.states import AttemptEnd, Outcome
 from service.store.schema import attempts, leases, studies, trials, workers
-from service.store.transaction import Rows, Transaction
+from service.store.transaction import Record, Records, Transaction
 
 _RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
 
@@ -90,12 +89,12 @@ def expired(tx: Transaction, limit: int) -> list[int]:
     return list(tx.read(statement).scalars())
 
 
-def running(tx: Transaction, study_id: int) -> Rows:
+def running(tx: Transaction, study_id: int) -> Records:
     """Leases of a study with the time that each began at."""
     return tx.read(select(leases).where(leases.c.study_id == study_id)).all()
 
 
-def held_by(tx: Transaction, worker_id: str) -> Rows:
+def held_by(tx: Transaction, worker_id: str) -> Records:
     """A worker's leases with their trials and attempts, in the order of trial ids."""
     statement = (
         select(trials, leases.c.token, attempts.c.first_epoch, studies.c.spec, studies.c.name.label("study_name"))
@@ -115,13 +114,13 @@ def tokens_of_request(tx: Transaction, worker_id: str, request_id: str) -> set[s
     return set(tx.read(statement).scalars())
 
 
-def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Row[Any] | None:
+def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Record | None:
     """The attempt, ended or not, of a trial that a token was made for."""
     statement = select(attempts).where(attempts.c.token == token, attempts.c.trial_id == trial_id)
     return tx.read(statement).one_or_none()
 
 
-def attempts_of(tx: Transaction, trial_id: int) -> Rows:
+def attempts_of(tx: Transaction, trial_id: int) -> Records:
     """Attempts of a trial with the names of their workers, the oldest first."""
     statement = (
         select(attempts, workers.c.name.label("worker_name"))

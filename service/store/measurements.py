@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.engine import Row
 
 from service.store.schema import measurements, trials
-from service.store.transaction import Rows, Transaction
+from service.store.transaction import Record, Records, Transaction
 
 _INSERT = insert(measurements)
 _FIND = select(measurements).where(
@@ -19,7 +17,7 @@ _FIND = select(measurements).where(
 )
 
 
-def find(tx: Transaction, trial_id: int, attempt: int, epoch: int) -> Row[Any] | None:
+def find(tx: Transaction, trial_id: int, attempt: int, epoch: int) -> Record | None:
     """The measurement of an epoch of an attempt, if it was reported before."""
     return tx.read(_FIND, {"trial_id": trial_id, "attempt": attempt, "epoch": epoch}).one_or_none()
 
@@ -66,7 +64,7 @@ def curve(tx: Transaction, trial_id: int) -> dict[int, float]:
     return {row.epoch: row.value for row in tx.read(statement)}
 
 
-def of_trial(tx: Transaction, trial_id: int, *, is_current: bool) -> Rows:
+def of_trial(tx: Transaction, trial_id: int, *, is_current: bool) -> Records:
     """Measurements of a trial by epoch and attempt: those of its curve, or all."""
     statement = select(measurements).where(measurements.c.trial_id == trial_id)
     if is_current:
@@ -74,7 +72,7 @@ def of_trial(tx: Transaction, trial_id: int, *, is_current: bool) -> Rows:
     return tx.read(statement.order_by(measurements.c.epoch, measurements.c.attempt)).all()
 
 
-def curves(tx: Transaction, study_id: int, *, first: int, last: int) -> Rows:
+def curves(tx: Transaction, study_id: int, *, first: int, last: int) -> Records:
     """`(trial_id, epoch, value)` of the curves of trials `first` to `last`, by trial number and epoch."""
     statement = (
         select(measurements.c.trial_id, measurements.c.epoch, measurements.c.value)

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select, update
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import StudyState, TrialState
 from service.store.schema import studies, trials
-from service.store.transaction import Rows, Transaction
+from service.store.transaction import Record, Records, Transaction
 
 
 def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> int | None:
@@ -33,12 +32,12 @@ def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> 
     return int(inserted[0]) if inserted else None
 
 
-def find(tx: Transaction, name: str) -> Row[Any] | None:
+def find(tx: Transaction, name: str) -> Record | None:
     """The study of this name, if there is one."""
     return tx.read(select(studies).where(studies.c.name == name)).one_or_none()
 
 
-def get(tx: Transaction, name: str, *, is_locked: bool = False) -> Row[Any]:
+def get(tx: Transaction, name: str, *, is_locked: bool = False) -> Record:
     """The study of this name.
 
     Args:
@@ -53,18 +52,18 @@ def get(tx: Transaction, name: str, *, is_locked: bool = False) -> Row[Any]:
     return row
 
 
-def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Row[Any] | None:
+def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record | None:
     """The study of this id, if it still exists."""
     statement = select(studies).where(studies.c.id == study_id)
     return tx.read(statement.with_for_update() if is_locked else statement).one_or_none()
 
 
-def in_state(tx: Transaction, *states: StudyState) -> Rows:
+def in_state(tx: Transaction, *states: StudyState) -> Records:
     """All studies in these states, the oldest first."""
     return tx.read(select(studies).where(studies.c.state.in_(states)).order_by(studies.c.id)).all()
 
 
-def page(tx: Transaction, *, limit: int, after: str | None) -> Rows:
+def page(tx: Transaction, *, limit: int, after: str | None) -> Records:
     """Studies, the newest first.
 
     Args:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, insert, or_, select
-from sqlalchemy.engine import Row
 
 from service.store.schema import tokens
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 
 
 def add(tx: Transaction, *, kind: str, role: str, name: str, digest: str, expires_at: datetime | None = None) -> None:
@@ -25,7 +23,7 @@ def add(tx: Transaction, *, kind: str, role: str, name: str, digest: str, expire
     tx.write(insert(tokens), row)
 
 
-def find(tx: Transaction, digest: str) -> Row[Any] | None:
+def find(tx: Transaction, digest: str) -> Record | None:
     """The token of this digest, unless it has expired."""
     statement = select(tokens).where(
         tokens.c.secret_digest == digest, or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > tx.now)

@@ -14,7 +14,10 @@ from sqlalchemy.engine import Row
 
 from service.store import schema
 
-Rows = Sequence[Row[Any]]
+Record = Row[Any]
+"""A stored row, its columns as attributes."""
+
+Records = Sequence[Record]
 
 _ADVANCE = (
     update(schema.studies)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, update
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import TrialState
 from service.store.schema import leases, studies, trials, workers
-from service.store.transaction import Rows, Transaction
+from service.store.transaction import Record, Records, Transaction
 
 _INSERT = insert(trials)
-_GET = select(trials).where(trials.c.id == bindparam("trial_id"))
+# Wider than the column: an id from a request may be any number that JSON can carry.
+_ID = bindparam("trial_id", type_=BigInteger)
+_GET = select(trials).where(trials.c.id == _ID)
 _LEASED = (
     select(
         trials,
@@ -28,7 +29,7 @@ _LEASED = (
     .select_from(trials)
     .join(studies, studies.c.id == trials.c.study_id)
     .outerjoin(leases, leases.c.trial_id == trials.c.id)
-    .where(trials.c.id == bindparam("trial_id"))
+    .where(trials.c.id == _ID)
 )
 _LEASED_LOCKED = _LEASED.with_for_update(of=trials)
 _MEASURED = (
@@ -61,7 +62,7 @@ def add(
     return int(inserted[0])
 
 
-def get(tx: Transaction, trial_id: int) -> Row[Any]:
+def get(tx: Transaction, trial_id: int) -> Record:
     """The trial of this id.
 
     Raises:
@@ -73,7 +74,7 @@ def get(tx: Transaction, trial_id: int) -> Row[Any]:
     return row
 
 
-def with_lease(tx: Transaction, trial_id: int) -> Row[Any]:
+def with_lease(tx: Transaction, trial_id: int) -> Record:
     """A trial with its current lease (`token`, `expires_at`, `leased_at`; None without one) and its study's standing.
 
     The row stays locked until the commit, where the database locks rows.
@@ -106,19 +107,24 @@ def measured(
     tx.write(_MEASURED, parameters)
 
 
-def next_waiting(tx: Transaction, study_id: int) -> Row[Any] | None:
-    """The trial to be run next: lost and released ones first, then enqueued ones, each in the order of numbers."""
+def next_waiting(tx: Transaction, study_id: int, first: Sequence[int] = ()) -> Record | None:
+    """The trial to be run next: lost and released ones first, then enqueued ones, each in the order of numbers.
+
+    Args:
+        study_id: The study.
+        first: Ids of trials that come before all others.
+    """
     statement = (
         select(trials)
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
-        .order_by((trials.c.attempt == 0), trials.c.number)
+        .order_by(trials.c.id.not_in(first), (trials.c.attempt == 0), trials.c.number)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     return tx.read(statement).one_or_none()
 
 
-def unfinished(tx: Transaction, study_id: int) -> Rows:
+def unfinished(tx: Transaction, study_id: int) -> Records:
     """Trials that wait, run or are paused."""
     states = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
     statement = (
@@ -133,7 +139,7 @@ def num_in_state(tx: Transaction, study_id: int, *states: TrialState) -> int:
     return int(tx.read(statement).scalar_one())
 
 
-def of_study(tx: Transaction, study_id: int) -> Rows:
+def of_study(tx: Transaction, study_id: int) -> Records:
     """All trials of a study in the order of their numbers."""
     return tx.read(select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number)).all()
 
@@ -142,7 +148,7 @@ def _shown() -> Select[Any]:
     return select(trials, workers.c.name.label("worker_name")).outerjoin(workers, workers.c.id == trials.c.worker_id)
 
 
-def shown(tx: Transaction, trial_id: int) -> Row[Any]:
+def shown(tx: Transaction, trial_id: int) -> Record:
     """A trial with its study and the name of its worker.
 
     Raises:
@@ -152,15 +158,15 @@ def shown(tx: Transaction, trial_id: int) -> Row[Any]:
         _shown()
         .add_columns(studies.c.name.label("study_name"), studies.c.spec.label("study_spec"))
         .join(studies, studies.c.id == trials.c.study_id)
-        .where(trials.c.id == trial_id)
+        .where(trials.c.id == _ID)
     )
-    row = tx.read(statement).one_or_none()
+    row = tx.read(statement, {"trial_id": trial_id}).one_or_none()
     if row is None:
         raise NotFound(f"received the trial id {trial_id}, but no trial has this id")
     return row
 
 
-def page(tx: Transaction, study_id: int, *, limit: int, after: int | None) -> Rows:
+def page(tx: Transaction, study_id: int, *, limit: int, after: int | None) -> Records:
     """Trials with the names of their workers, in the order of numbers above `after`."""
     statement = _shown().where(trials.c.study_id == study_id).order_by(trials.c.number).limit(limit)
     if after is not None:
@@ -168,7 +174,7 @@ def page(tx: Transaction, study_id: int, *, limit: int, after: int | None) -> Ro
     return tx.read(statement).all()
 
 
-def ranked(tx: Transaction, study_id: int, *, is_minimized: bool, limit: int, offset: int) -> Rows:
+def ranked(tx: Transaction, study_id: int, *, is_minimized: bool, limit: int, offset: int) -> Records:
     """Trials with the names of their workers, best value first, those without a value last."""
     order = trials.c.value.asc() if is_minimized else trials.c.value.desc()
     statement = (
@@ -181,7 +187,7 @@ def ranked(tx: Transaction, study_id: int, *, is_minimized: bool, limit: int, of
     return tx.read(statement).all()
 
 
-def best(tx: Transaction, study_id: int, *, is_minimized: bool) -> Row[Any] | None:
+def best(tx: Transaction, study_id: int, *, is_minimized: bool) -> Record | None:
     """The trial with the best value, the earlier one of equals; None while no trial has a value."""
     order = trials.c.value.asc() if is_minimized else trials.c.value.desc()
     statement = (

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import Row
 
 from caviar.contract.errors import NotFound
 from service.store.schema import leases, workers
-from service.store.transaction import Rows, Transaction
+from service.store.transaction import Record, Records, Transaction
 
 
 def add(
@@ -37,7 +36,7 @@ def add(
     tx.write(insert(workers), row)
 
 
-def get(tx: Transaction, worker_id: str) -> Row[Any]:
+def get(tx: Transaction, worker_id: str) -> Record:
     """The worker of this id.
 
     Raises:
@@ -57,12 +56,12 @@ def seen(tx: Transaction, worker_id: str, devices: Sequence[Any] | None = None) 
     tx.write(update(workers).where(workers.c.id == worker_id).values(**values))
 
 
-def page(tx: Transaction, limit: int) -> Rows:
+def page(tx: Transaction, limit: int) -> Records:
     """Workers, those seen last first."""
     return tx.read(select(workers).order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit)).all()
 
 
-def offers(tx: Transaction) -> Rows:
+def offers(tx: Transaction) -> Records:
     """What each worker offers, the newest first."""
     return tx.read(select(workers.c.objectives).order_by(workers.c.registered_at.desc())).all()
 

@@ -20,10 +20,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from caviar.contract.errors import CaviarError, Unavailable
+from service.store.engine import is_outage, outage
 from service.store.transaction import Event, Transaction
 
 T = TypeVar("T")
@@ -98,7 +99,9 @@ class Writer:
     def _run(self) -> None:
         is_open = True
         while is_open:
-            batch, is_open = self._take()
+            jobs, is_open = self._take()
+            # Whoever waits may have given up, as a client that hangs up does; from here on nobody can any more.
+            batch = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             if batch:
                 self._commit(batch)
 
@@ -151,19 +154,8 @@ class Writer:
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, CaviarError):
             return error
-        if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_outage(error)):
-            _log.warning("writer.database_unavailable", error=str(error.orig))
-            return Unavailable("the database does not answer; repeat the request later")
+        if isinstance(error, DBAPIError) and is_outage(error):
+            return outage(error)
         if isinstance(error, SQLAlchemyError):
             _log.error("writer.failed", exc_info=error)
         return error
-
-
-def check(connection: Connection) -> None:
-    """Raise unless the database answers."""
-    connection.exec_driver_sql("SELECT 1")
-
-
-def _is_outage(error: DBAPIError) -> bool:
-    # OperationalError is what both drivers raise for a server that is gone, a full disk or a lock that stays held.
-    return type(error.orig).__name__ in ("OperationalError", "AdminShutdown", "CannotConnectNow", "CrashShutdown")

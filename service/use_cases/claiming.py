@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy.engine import Row
+from functools import partial
 
 from caviar.contract.messages import Assignment, Claim, Claimed
 from caviar.contract.states import StudyState, TrialState
@@ -16,7 +15,7 @@ from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.search.sampler import Proposal
 from service.store import leases, measurements, rounds, studies, trials, workers
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 from service.use_cases.creating import create_trial
 from service.use_cases.service import Service
@@ -62,9 +61,28 @@ async def claim(service: Service, worker_id: str, body: Claim) -> Claimed:
     Raises:
         NotFound: The worker never registered here.
     """
+    request_id, task = service.claims.get(worker_id, (None, None))
+    if task is None or request_id != body.request_id:
+        task = asyncio.create_task(_claim(service, worker_id, body))
+        service.claims[worker_id] = (body.request_id, task)
+        task.add_done_callback(partial(_forget, service, worker_id))
+    # A worker that hung up may ask again while it is still being answered: it then waits for the same answer.
+    return await asyncio.shield(task)
+
+
+def _forget(service: Service, worker_id: str, task: asyncio.Task[Claimed]) -> None:
+    if service.claims.get(worker_id, (None, None))[1] is task:
+        del service.claims[worker_id]
+
+
+async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
     deadline = asyncio.get_running_loop().time() + body.wait_s
+    is_first = True
     while True:
-        stored = await service.submit(lambda tx: _from_store(tx, worker_id, body, service.lease_ttl_s))
+        # What it is granted while this claim waits is unknown to its list of leases, but not lost.
+        take = partial(_from_store, worker_id=worker_id, body=body, lease_ttl_s=service.lease_ttl_s, may_lose=is_first)
+        stored = await service.submit(take)
+        is_first = False
         assigned = list(stored.assigned)
         for study_id in stored.hungry:
             while len(assigned) < body.max_trials:
@@ -76,9 +94,12 @@ async def claim(service: Service, worker_id: str, body: Claim) -> Claimed:
         if assigned or stored.is_repeat or remaining_s <= 0 or service.feed.is_closed:
             return Claimed(assigned=assigned, retry_after_s=0.0 if assigned else _IDLE_RETRY_S)
         await service.feed.wait(remaining_s)
+        if service.claims.get(worker_id, (None, None))[0] != body.request_id:
+            # The worker has asked anew, so nobody waits for this answer any more.
+            return Claimed(assigned=[], retry_after_s=_IDLE_RETRY_S)
 
 
-def _from_store(tx: Transaction, worker_id: str, body: Claim, lease_ttl_s: float) -> _Stored:
+def _from_store(tx: Transaction, worker_id: str, body: Claim, lease_ttl_s: float, *, may_lose: bool) -> _Stored:
     worker = workers.get(tx, worker_id)
     workers.seen(tx, worker_id)
     objectives = frozenset(offer["name"] for offer in worker.objectives)
@@ -90,22 +111,24 @@ def _from_store(tx: Transaction, worker_id: str, body: Claim, lease_ttl_s: float
             [_again(tx, row, claimant) for row in held if row.token in answered], claimant, [], is_repeat=True
         )
     known = set(body.leases)
-    for row in held:
-        if row.token not in known:
-            # The worker has no such run (any more): whoever still has the old token is fenced off by a new attempt.
-            ending.lose_trial(tx, row, StudySpec.model_validate(row.spec), detail="its worker did not know it any more")
-            ending.settle_study(tx, row.study_id)
-    return _hand_out(tx, claimant, body.max_trials)
+    unknown = [row for row in held if row.token not in known] if may_lose else []
+    for row in unknown:
+        # The worker has no such run (any more): whoever still has the old token is fenced off by a new attempt.
+        ending.lose_trial(tx, row, StudySpec.model_validate(row.spec), detail="its worker did not know it any more")
+        ending.settle_study(tx, row.study_id)
+    return _hand_out(tx, claimant, body.max_trials, own=[(row.study_id, row.id) for row in unknown])
 
 
-def _hand_out(tx: Transaction, claimant: _Claimant, max_trials: int) -> _Stored:
+def _hand_out(tx: Transaction, claimant: _Claimant, max_trials: int, own: Sequence[tuple[int, int]]) -> _Stored:
     assigned: list[Assignment] = []
     hungry: list[int] = []
-    for study, spec, num_running in _open_studies(tx, claimant.objectives):
+    own_studies, own_trials = {study_id for study_id, _ in own}, [trial_id for _, trial_id in own]
+    open_studies = _open_studies(tx, claimant.objectives)
+    for study, spec, num_running in sorted(open_studies, key=lambda entry: entry[0].id not in own_studies):
         room = max_trials - len(assigned)
         if spec.budget.max_parallel is not None:
             room = min(room, spec.budget.max_parallel - num_running)
-        while room > 0 and (trial := trials.next_waiting(tx, study.id)) is not None:
+        while room > 0 and (trial := trials.next_waiting(tx, study.id, own_trials)) is not None:
             assigned.append(_grant(tx, claimant, spec, trial))
             room -= 1
         if room > 0 and ending.limit_reached(tx, study, spec) is None:
@@ -115,7 +138,7 @@ def _hand_out(tx: Transaction, claimant: _Claimant, max_trials: int) -> _Stored:
     return _Stored(assigned, claimant, hungry)
 
 
-def _open_studies(tx: Transaction, objectives: frozenset[str]) -> list[tuple[Row[Any], StudySpec, int]]:
+def _open_studies(tx: Transaction, objectives: frozenset[str]) -> list[tuple[Record, StudySpec, int]]:
     # Those with the fewest running trials first, so that studies share the workers.
     found = []
     for study in studies.in_state(tx, StudyState.RUNNING):
@@ -173,7 +196,7 @@ def _add(
     return _grant(tx, claimant, spec, trials.get(tx, trial_id))
 
 
-def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Row[Any]) -> Assignment:
+def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record) -> Assignment:
     attempt, first_epoch, token = trial.attempt + 1, 1, secrets.token_urlsafe(24)
     if attempt > 1:
         measurements.supersede(tx, trial.id, first_epoch)
@@ -213,7 +236,7 @@ def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Row[Any
     return _assignment(trial, spec, attempt=attempt, token=token, first_epoch=first_epoch, ttl_s=claimant.lease_ttl_s)
 
 
-def _again(tx: Transaction, row: Row[Any], claimant: _Claimant) -> Assignment:
+def _again(tx: Transaction, row: Record, claimant: _Claimant) -> Assignment:
     leases.renew(tx, row.id, tx.now + timedelta(seconds=claimant.lease_ttl_s))
     return _assignment(
         row,
@@ -226,7 +249,7 @@ def _again(tx: Transaction, row: Row[Any], claimant: _Claimant) -> Assignment:
 
 
 def _assignment(
-    trial: Row[Any], spec: StudySpec, *, attempt: int, token: str, first_epoch: int, ttl_s: float
+    trial: Record, spec: StudySpec, *, attempt: int, token: str, first_epoch: int, ttl_s: float
 ) -> Assignment:
     return Assignment(
         trial_id=trial.id,

@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy.engine import Row
 
 from caviar.contract.states import AttemptEnd, EndReason, Outcome, StopReason, StudyState, TrialState
 from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.store import leases, studies, trials
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 
 Evidence = Mapping[str, JsonValue] | None
 
 
 def end_trial(
     tx: Transaction,
-    trial: Row[Any],
+    trial: Record,
     state: TrialState,
     reason: StopReason,
     *,
@@ -61,7 +60,7 @@ def end_trial(
 
 def requeue_trial(
     tx: Transaction,
-    trial: Row[Any],
+    trial: Record,
     how: AttemptEnd,
     *,
     is_charged: bool,
@@ -83,7 +82,7 @@ def requeue_trial(
     )
 
 
-def lose_trial(tx: Transaction, trial: Row[Any], spec: StudySpec, *, detail: str) -> TrialState:
+def lose_trial(tx: Transaction, trial: Record, spec: StudySpec, *, detail: str) -> TrialState:
     """Charge an attempt whose worker is gone: the trial waits again, or has failed once its retries are used up."""
     num_charged = trial.num_charged + 1
     if rules.may_retry(spec.retries, num_charged):
@@ -130,7 +129,7 @@ def settle_study(tx: Transaction, study_id: int) -> None:
         end_study(tx, study_id, reason)
 
 
-def limit_reached(tx: Transaction, study: Row[Any], spec: StudySpec) -> EndReason | None:
+def limit_reached(tx: Transaction, study: Record, spec: StudySpec) -> EndReason | None:
     """The limit that forbids a study any new trial now."""
     return rules.exhausted(
         spec.budget,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy.engine import Row
 
 from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
 from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.store import leases, studies, trials
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 
 _PORTION = 100
@@ -44,7 +41,7 @@ def enforce_time_limits(tx: Transaction) -> None:
             _end_overdue(tx, study, spec)
 
 
-def _end_overdue(tx: Transaction, study: Row[Any], spec: StudySpec) -> None:
+def _end_overdue(tx: Transaction, study: Record, spec: StudySpec) -> None:
     for lease in leases.running(tx, study.id):
         if not rules.is_overdue(spec.budget, started_at=lease.started_at, now=tx.now):
             continue

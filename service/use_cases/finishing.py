@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy.engine import Row
 
 from caviar.contract.errors import LeaseLost, StateConflict
 from caviar.contract.messages import Finish, Heartbeat, HeartbeatAnswer, Release, TrialStatus
 from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState
 from service.domain import rules
 from service.store import leases, trials, workers
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 from service.use_cases.searching import Search, Searches
 
@@ -49,7 +48,7 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
     return status(tx, trial_id)
 
 
-def _complete(tx: Transaction, search: Search, trial: Row[Any]) -> None:
+def _complete(tx: Transaction, search: Search, trial: Record) -> None:
     max_epochs, early_stopping = search.spec.budget.max_epochs, search.spec.early_stopping
     reason, evidence = StopReason.MAX_EPOCHS, None
     if trial.num_epochs < max_epochs:
@@ -73,7 +72,7 @@ def _complete(tx: Transaction, search: Search, trial: Row[Any]) -> None:
 
 
 def _fail(
-    tx: Transaction, search: Search, trial: Row[Any], outcome: Outcome, error: dict[str, Any] | None, *, said: Outcome
+    tx: Transaction, search: Search, trial: Record, outcome: Outcome, error: dict[str, Any] | None, *, said: Outcome
 ) -> None:
     num_charged = trial.num_charged + 1
     if outcome in rules.RETRIED and rules.may_retry(search.spec.retries, num_charged):
@@ -93,7 +92,7 @@ def _fail(
     )
 
 
-def _finished_before(tx: Transaction, trial: Row[Any], body: Finish) -> TrialStatus:
+def _finished_before(tx: Transaction, trial: Record, body: Finish) -> TrialStatus:
     attempt = leases.attempt_of_token(tx, trial.id, body.lease)
     if attempt is not None and attempt.end == AttemptEnd.STOPPED:
         return status(tx, trial.id)

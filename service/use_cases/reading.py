@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.engine import Row
-
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
 from caviar.contract.states import TrialState
@@ -37,7 +35,7 @@ from service.store import leases, studies, trials
 from service.store import measurements as measurement_rows
 from service.store import rounds as round_rows
 from service.store import workers as worker_rows
-from service.store.transaction import Event, Transaction
+from service.store.transaction import Event, Record, Transaction
 
 _SHOWN_WORKERS = 1000
 
@@ -65,7 +63,7 @@ def study(tx: Transaction, name: str) -> StudyView:
     return _study(tx, row, studies.trial_counts(tx, [row.id])[row.id])
 
 
-def _study(tx: Transaction, row: Row[Any], counts: dict[TrialState, int]) -> StudyView:
+def _study(tx: Transaction, row: Record, counts: dict[TrialState, int]) -> StudyView:
     spec = StudySpec.model_validate(row.spec)
     best = trials.best(tx, row.id, is_minimized=spec.metric.direction == "minimize")
     opened = round_rows.of_study(tx, row.id)
@@ -89,7 +87,7 @@ def _study(tx: Transaction, row: Row[Any], counts: dict[TrialState, int]) -> Stu
     )
 
 
-def _trial(row: Row[Any], spec: StudySpec) -> dict[str, Any]:
+def _trial(row: Record, spec: StudySpec) -> dict[str, Any]:
     stored = row._mapping
     same = ("number", "state", "stop_reason", "evidence", "origin", "round", "params", "value", "best_epoch")
     also = ("num_epochs", "attempt", "error", "created_at", "started_at", "ended_at")

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.engine import Row
-
 from caviar.contract.errors import (
     CaviarError,
     FieldError,
@@ -21,7 +19,7 @@ from caviar.contract.states import AttemptEnd, Decision, EndReason, StopReason, 
 from service.domain import rules
 from service.search.pruner import Verdict
 from service.store import leases, measurements, trials
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 from service.use_cases.searching import Search, Searches
 
@@ -86,7 +84,7 @@ def _value(search: Search, item: Measurement) -> float:
     return item.metrics[name]
 
 
-def _is_equal_repeat(tx: Transaction, trial: Row[Any], item: Measurement) -> bool:
+def _is_equal_repeat(tx: Transaction, trial: Record, item: Measurement) -> bool:
     stored = measurements.find(tx, trial.id, trial.attempt, item.epoch)
     if stored is None:
         return False
@@ -98,7 +96,7 @@ def _is_equal_repeat(tx: Transaction, trial: Row[Any], item: Measurement) -> boo
     return True
 
 
-def _store(tx: Transaction, search: Search, trial: Row[Any], item: Measurement, value: float) -> None:
+def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, value: float) -> None:
     measurements.add(
         tx,
         trial_id=trial.id,
@@ -130,7 +128,7 @@ def _store(tx: Transaction, search: Search, trial: Row[Any], item: Measurement, 
     )
 
 
-def _decide(tx: Transaction, search: Search, trial: Row[Any], item: Measurement, value: float) -> Verdict:
+def _decide(tx: Transaction, search: Search, trial: Record, item: Measurement, value: float) -> Verdict:
     budget, metric, epoch = search.spec.budget, search.spec.metric, item.epoch
     if rules.reaches(metric, value, budget.target):
         evidence = {"rule": "target", "epoch": epoch, "value": value, "threshold": budget.target}
@@ -156,7 +154,7 @@ def _decide(tx: Transaction, search: Search, trial: Row[Any], item: Measurement,
 
 def _stop(
     tx: Transaction,
-    trial: Row[Any],
+    trial: Record,
     state: TrialState,
     reason: StopReason,
     evidence: Any,
@@ -171,7 +169,7 @@ def _stop(
     return Verdict(Decision.STOP, evidence)
 
 
-def _after_the_end(tx: Transaction, trial: Row[Any], item: Measurement) -> TrialDecision:
+def _after_the_end(tx: Transaction, trial: Record, item: Measurement) -> TrialDecision:
     # The answer that said "stop" may have been lost: the same report gets the same answer, and nothing else does.
     attempt = leases.attempt_of_token(tx, trial.id, item.lease)
     if attempt is not None and attempt.end == AttemptEnd.STOPPED:

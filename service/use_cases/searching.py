@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
-from sqlalchemy.engine import Row
 
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import StudySpec
@@ -19,7 +18,7 @@ from service.search.pruner import Verdict
 from service.search.registry import build_pruner, build_sampler
 from service.search.sampler import Proposal
 from service.store import measurements, rounds, studies, trials
-from service.store.transaction import Event, Transaction
+from service.store.transaction import Event, Record, Transaction
 
 _log = structlog.get_logger(__name__)
 _ALL_NUMBERS = 2**31 - 1
@@ -147,7 +146,7 @@ def load(tx: Transaction, study_id: int) -> Search:
     return Search(spec, mirror, row.last_event_seq)
 
 
-def _add(mirror: Mirror, trial: Row[Any], curve: list[tuple[int, float]]) -> None:
+def _add(mirror: Mirror, trial: Record, curve: list[tuple[int, float]]) -> None:
     mirror.add(trial.number, trial.id, trial.params, round=trial.round)
     if trial.attempt > 0:
         mirror.start(trial.number)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import Engine
-
+from caviar.contract.messages import Claimed
+from service.store.engine import Engine, read
 from service.store.transaction import Event, Transaction
 from service.store.writer import Operation, Writer
 from service.use_cases.feed import Feed
@@ -34,6 +34,7 @@ class Service:
         feed: Wakes those who wait for commits.
         searches: Mirrors, samplers and pruners by study.
         writer: Owns all writes.
+        claims: The claim of each worker that is being answered, with its request id.
     """
 
     def __init__(self, engine: Engine, *, lease_ttl_s: float, clock: Clock = utc_now) -> None:
@@ -43,6 +44,7 @@ class Service:
         self.lease_ttl_s = lease_ttl_s
         self.feed = Feed()
         self.searches = Searches(self.reading)
+        self.claims: dict[str, tuple[str, asyncio.Task[Claimed]]] = {}
         self.writer = Writer(engine, clock=clock, on_commit=self._committed)
 
     def start(self) -> None:
@@ -59,9 +61,8 @@ class Service:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads and sees one state of the database."""
-        options = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
-            yield Transaction(connection, self.clock())
+        with read(self.engine, self.clock()) as transaction:
+            yield transaction
 
     def write(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""

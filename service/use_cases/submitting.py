@@ -6,9 +6,16 @@ import hashlib
 import json
 from typing import Any
 
-from sqlalchemy.engine import Row
+from pydantic import ValidationError
 
-from caviar.contract.errors import FieldError, InvalidRequest, StateConflict, StudyExists, UnknownObjective
+from caviar.contract.errors import (
+    FieldError,
+    InvalidRequest,
+    StateConflict,
+    StudyExists,
+    UnknownObjective,
+    field_errors,
+)
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
 from caviar.contract.states import StudyState
@@ -17,7 +24,7 @@ from caviar.contract.views import StudyView
 from service.domain import rules
 from service.search.registry import build_pruner, build_sampler
 from service.store import studies, workers
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 from service.use_cases import ending, reading
 from service.use_cases.creating import create_trial
 
@@ -122,10 +129,12 @@ def edit(tx: Transaction, name: str, body: StudyEdit) -> StudyView:
     if body.budget is not None:
         # Only limits that were sent are changed; an explicit null lifts a limit.
         given = {field: getattr(body.budget, field) for field in body.budget.model_fields_set}
-        if "max_epochs" in given and given["max_epochs"] is None:
-            field_error = FieldError(field="budget.max_epochs", received=None, expected="a whole number from 1")
-            raise InvalidRequest("a trial needs a last epoch", errors=[field_error])
-        changes["budget"] = Budget.model_validate({**spec.budget.model_dump(), **given})
+        limits = {**spec.budget.model_dump(), **given}
+        try:
+            changes["budget"] = Budget.model_validate(limits)
+        except ValidationError as error:
+            refused = field_errors(error, limits, prefix="budget")
+            raise InvalidRequest("with these limits the study would never end", errors=refused) from None
     if body.tags is not None:
         changes["tags"] = body.tags
     edited = spec.model_copy(update=changes)
@@ -174,7 +183,7 @@ def enqueue(tx: Transaction, name: str, params: dict[str, Any]) -> int:
     return create_trial(tx, study.id, study.num_trials, checked, origin="enqueued", round_number=None)
 
 
-def require_live(study: Row[Any]) -> None:
+def require_live(study: Record) -> None:
     """Refuse a study that has ended.
 
     Raises:

@@ -16,7 +16,7 @@ _LOG_DECADES = 1.5
 _MARGIN = 0.05
 _FENCE = 3.0
 _MIN_PEERS = 4
-_COVERED = 0.98
+_CUT_OFF = 0.01
 _MAX_TICKS = 6
 
 
@@ -61,29 +61,32 @@ class ValueAxis:
         return [Tick(round(self.position(value), 2), formats.number(value, 6)) for value in values]
 
 
-def value_axis(curves: Sequence[Sequence[float]]) -> ValueAxis:
+def value_axis(curves: Sequence[Sequence[float]], *, is_minimized: bool) -> ValueAxis:
     """The axis that shows all but outlying trials.
 
     A trial is outlying when the median of its values lies beyond the outer fence (three times the quartile distance) of
-    all trials' medians, so a few diverged trials do not press the others flat. Of the remaining trials the axis spans
-    the values but the most extreme hundredth at either end. It is logarithmic where that is more than 1.5 decades.
+    all trials' medians, at the worse end, so a few diverged trials do not press the others flat. Of the remaining trials
+    the axis spans all values but the worst hundredth. It is logarithmic where that is more than 1.5 decades.
 
     Args:
         curves: The values of each trial.
+        is_minimized: Whether lower values are better.
     Source: Tukey 1977, "Exploratory Data Analysis", outer fences.
     """
-    values = sorted(value for curve in _without_outlying([curve for curve in curves if curve]) for value in curve)
+    values = sorted(
+        value for curve in _without_outlying([curve for curve in curves if curve], is_minimized) for value in curve
+    )
     if not values:
         return ValueAxis(0.0, 1.0, is_log=False)
-    cut = int((1 - _COVERED) / 2 * len(values))
-    low, high = values[cut], values[-1 - cut]
+    cut = int(_CUT_OFF * len(values))
+    low, high = (values[0], values[-1 - cut]) if is_minimized else (values[cut], values[-1])
     if low > 0 and high / low > 10**_LOG_DECADES:
         return _padded(math.log10(low), math.log10(high), is_log=True)
     return _padded(low, high, is_log=False)
 
 
 def last_epoch(reported: int, budgeted: int) -> int:
-    """Right end of the epoch axis: the whole budget once a quarter of it is reached, else a little more than reported."""
+    """Right end of the epoch axis: the budget once a quarter of it is reached, else a little more than reported."""
     if reported * 4 >= budgeted:
         return max(reported, budgeted, 2)
     return max(math.ceil(reported * 1.25), 5)
@@ -96,7 +99,7 @@ def epoch_ticks(last: int) -> list[int]:
     return [1, *(epoch for epoch in ticks if epoch - 1 >= step / 2)]
 
 
-def _without_outlying(curves: list[Sequence[float]]) -> list[Sequence[float]]:
+def _without_outlying(curves: list[Sequence[float]], is_minimized: bool) -> list[Sequence[float]]:
     if len(curves) < _MIN_PEERS:
         return curves
     medians = [statistics.median(curve) for curve in curves]
@@ -104,8 +107,9 @@ def _without_outlying(curves: list[Sequence[float]]) -> list[Sequence[float]]:
     coordinates = [math.log10(median) if is_log else median for median in medians]
     first, middle, third = statistics.quantiles(coordinates, n=4, method="inclusive")
     reach = _FENCE * max(third - first, 0.1 if is_log else 0.1 * abs(middle))
-    kept = [curve for curve, at in zip(curves, coordinates, strict=True) if first - reach <= at <= third + reach]
-    return kept or curves
+    limit = third + reach if is_minimized else first - reach
+    pairs = zip(curves, coordinates, strict=True)
+    return [curve for curve, at in pairs if (at <= limit if is_minimized else at >= limit)]
 
 
 def _padded(low: float, high: float, *, is_log: bool) -> ValueAxis:

@@ -144,8 +144,8 @@ def windows(entry: RoundView, space: Space) -> list[Window]:
             parameter = space[name]
             if isinstance(parameter, CategoricalParameter):
                 weights = window.weights or [1 / len(parameter.choices)] * len(parameter.choices)
-                named = sorted(zip(weights, map(formats.parameter, parameter.choices), strict=True), key=lambda it: -it[0])
-                text = ", ".join(f"{choice} {weight:.0%}" for weight, choice in named)
+                named = sorted(zip(weights, parameter.choices, strict=True), key=lambda pair: -pair[0])
+                text = ", ".join(f"{formats.parameter(choice)} {weight:.0%}" for weight, choice in named)
                 found.append(Window(name, text, 0.0, 0.0, window.reason))
             else:
                 text = " … ".join(formats.parameter(end, parameter.scale) for end in (window.low, window.high))

@@ -16,6 +16,9 @@ _MIN_POINTS_PER_LINE = 20
 # Marks at the ends of lines would be cut in halves at the edges of the plot.
 _SIDE_MARGIN = 0.015
 
+Series = tuple[Sequence[int], Sequence[float]]
+"""Epochs, rising, and the values of a metric after them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -84,16 +87,17 @@ def study_chart(curves: Sequence[Curve], metric: Metric, *, max_epochs: int, bes
         best: Id of the leading trial, drawn bold and last.
     """
     shown = [curve for curve in curves if curve.epochs]
-    axis = value_axis([curve.values for curve in shown])
+    axis = value_axis([curve.values for curve in shown], is_minimized=metric.direction == "minimize")
     limit = max(_MIN_POINTS_PER_LINE, _MAX_POINTS // max(len(shown), 1))
     lines = [_study_line(curve, metric, axis, limit, is_best=curve.trial_id == best) for curve in shown]
     lines.sort(key=lambda line: (line.is_best, line.state == TrialState.RUNNING))
     beyond = sum(1 for curve in shown if all(_is_beyond(axis, value) for value in curve.values))
     label = f"Learning curves: {metric.name} by epoch of {len(shown)} trials"
-    return _chart(label, axis, lines, max((curve.epochs[-1] for curve in shown), default=0), max_epochs, beyond)
+    reported = max((curve.epochs[-1] for curve in shown), default=0)
+    return _chart(label, axis, lines, last_epoch(reported, max_epochs), beyond)
 
 
-def trial_chart(series: Mapping[str, tuple[Sequence[int], Sequence[float]]], metric: Metric, *, max_epochs: int) -> Chart:
+def trial_chart(series: Mapping[str, Series], metric: Metric, *, max_epochs: int) -> Chart:
     """Metrics of one trial, the study's own one bold.
 
     Args:
@@ -101,7 +105,7 @@ def trial_chart(series: Mapping[str, tuple[Sequence[int], Sequence[float]]], met
         metric: The metric of the study.
         max_epochs: Epochs that the trial may have.
     """
-    axis = value_axis([values for _, values in series.values()])
+    axis = value_axis([values for _, values in series.values()], is_minimized=metric.direction == "minimize")
     lines = [
         Line(
             key=f"metric-{position}",
@@ -119,7 +123,7 @@ def trial_chart(series: Mapping[str, tuple[Sequence[int], Sequence[float]]], met
     ]
     lines.sort(key=lambda line: line.is_best)
     reported = max((epochs[-1] for epochs, _ in series.values() if epochs), default=0)
-    return _chart(f"{' and '.join(series)} by epoch", axis, lines, reported, max_epochs, 0)
+    return _chart(f"{' and '.join(series)} by epoch", axis, lines, last_epoch(reported, max_epochs), 0)
 
 
 def _study_line(curve: Curve, metric: Metric, axis: ValueAxis, limit: int, *, is_best: bool) -> Line:
@@ -137,8 +141,7 @@ def _study_line(curve: Curve, metric: Metric, axis: ValueAxis, limit: int, *, is
     )
 
 
-def _chart(label: str, axis: ValueAxis, lines: list[Line], reported: int, max_epochs: int, beyond: int) -> Chart:
-    last = last_epoch(reported, max_epochs)
+def _chart(label: str, axis: ValueAxis, lines: list[Line], last: int, beyond: int) -> Chart:
     margin = (last - 1) * _SIDE_MARGIN
     left, right = 1 - margin, last + margin
     epochs = [Tick(round((at - left) / (right - left) * 100, 3), formats.count(at)) for at in epoch_ticks(last)]

@@ -76,7 +76,7 @@ def seconds(value: float | None) -> str:
         return ABSENT
     if value < 10:
         return f"{value:.1f}{_THIN_SPACE}s"
-    parts = []
+    parts: list[str] = []
     rest = round(value)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         amount, rest = divmod(rest, size)

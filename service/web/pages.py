@@ -25,7 +25,8 @@ def studies(service: Service, after: str | None) -> Context:
         page = reading.list_studies(tx, limit=STUDIES_PER_PAGE, after=after)
         workers = _num_workers(tx, service)
     entries = [(study, board.shares(study.counts, study.budget.max_trials or 0)) for study in page.items]
-    return {"entries": entries, "after": after, "next_after": page.next_after, "workers": workers, "now": service.clock()}
+    now = service.clock()
+    return {"entries": entries, "after": after, "next_after": page.next_after, "workers": workers, "now": now}
 
 
 def study(service: Service, name: str, offset: int) -> Context:
@@ -124,4 +125,5 @@ def _trial_chart(detail: TrialDetail, measured: Measurements) -> Chart:
 
 
 def _num_workers(tx: Transaction, service: Service) -> int:
-    return sum(worker.is_alive for worker in reading.workers(tx, now=service.clock(), lease_ttl_s=service.lease_ttl_s).items)
+    found = reading.workers(tx, now=service.clock(), lease_ttl_s=service.lease_ttl_s)
+    return sum(worker.is_alive for worker in found.items)

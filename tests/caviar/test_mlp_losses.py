@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from caviar.contract.data import LabelsName
-from caviar.contract.losses import Loss, LossMismatch, LossName, OutputName, choose
+from caviar.contract.losses import Loss, LossMismatch, LossName, OutputName, fitting
 
 FITTING = {
     ("binary_crossentropy", "integer", "sigmoid"),
@@ -30,7 +30,7 @@ FITTING = {
     ],
 )
 def test_the_loss_follows_from_the_labels(labels: LabelsName, num_classes: int | None, expected: Loss) -> None:
-    assert choose(labels, num_classes, "auto", "auto") == expected
+    assert fitting(labels, num_classes, "auto", "auto")[0] == expected
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])
@@ -38,7 +38,7 @@ def test_the_loss_follows_from_the_labels(labels: LabelsName, num_classes: int |
 def test_exactly_the_fitting_combinations_are_accepted(labels: LabelsName, num_classes: int) -> None:
     classes = None if labels == "number" else num_classes
     for loss, output in itertools.product(get_args(LossName), get_args(OutputName)):
-        fitting = {
+        expected = {
             entry
             for entry in FITTING
             if entry[1] == labels
@@ -46,27 +46,22 @@ def test_exactly_the_fitting_combinations_are_accepted(labels: LabelsName, num_c
             and output in ("auto", entry[2])
             and (entry[0] != "binary_crossentropy" or classes == 2)
         }
-        if fitting:
-            chosen = choose(labels, classes, loss, output)
-            assert chosen is not None
-            assert (chosen.name, chosen.labels, chosen.output) in fitting
+        if expected:
+            found = fitting(labels, classes, loss, output)
+            assert {(entry.name, entry.labels, entry.output) for entry in found} == expected
         else:
             with pytest.raises(LossMismatch) as caught:
-                choose(labels, classes, loss, output)
+                fitting(labels, classes, loss, output)
             assert caught.value.field in ("loss", "output")
             assert len(caught.value.expected) > 20
 
 
 def test_the_output_can_be_overridden_alone() -> None:
-    chosen = choose("integer", 2, "auto", "softmax")
-    assert chosen is not None
-    assert chosen.name == "sparse_categorical_crossentropy"
+    assert [entry.name for entry in fitting("integer", 2, "auto", "softmax")] == ["sparse_categorical_crossentropy"]
 
 
 def test_unknown_labels_leave_the_loss_open() -> None:
-    assert choose("auto", None, "auto", "auto") is None
-    chosen = choose("auto", None, "mean_squared_error", "auto")
-    assert chosen is not None
-    assert chosen.labels == "number"
+    assert len(fitting("auto", None, "auto", "auto")) == len(FITTING)
+    assert [entry.labels for entry in fitting("auto", None, "mean_squared_error", "auto")] == ["number"]
     with pytest.raises(LossMismatch):
-        choose("auto", None, "mean_squared_error", "sigmoid")
+        fitting("auto", None, "mean_squared_error", "sigmoid")

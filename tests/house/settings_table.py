@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from caviar.credentials import home
+
 HEADER = ("| variable | default | range | meaning |", "|---|---|---|---|")
 
 
@@ -26,14 +28,14 @@ def table(settings: type[BaseSettings]) -> list[str]:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default()
-    if field.default_factory is not None or value is PydanticUndefined:
-        return "see there"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined:
+        return "none: it must be given"
     if isinstance(value, SecretStr):
         return "secret"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return "none" if value in (None, (), []) else f"`{value}`"
+    return "none" if value in (None, (), []) else f"`{str(value).replace(str(home()), 'CAVIAR_HOME')}`"
 
 
 def _range(field: FieldInfo) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from typer.exceptions import TyperException
 from caviar.contract.views import Workers, WorkerView
 from tests.house.command_line import parse
 from tests.house.repository import ROOT, relative
+from worker.home import machine_name
 
 BIN = Path(sys.executable).parent
 COMPOSE = [ROOT / "docker-compose.yml", ROOT / "docker-compose.gpu.yml"]
@@ -36,7 +36,7 @@ def test_dockerfile_is_clean() -> None:
 
 
 def test_compose_files_follow_the_specification() -> None:
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *COMPOSE]
+    command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *COMPOSE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -91,7 +91,7 @@ def test_constraint_files_of_the_images_exist() -> None:
 def service_with_worker(request: pytest.FixtureRequest) -> Iterator[str]:
     """Address of an HTTP server that knows one worker of this host, alive or not as the parameter says."""
     worker = WorkerView(
-        worker_id="w", name="w", host=gethostname(), slots=1, devices=[], objectives=["mlp"], running=[],
+        worker_id="w", name="w", host=machine_name(), slots=1, devices=[], objectives=["mlp"], running=[],
         is_alive=request.param, registered_at=NOW, seen_at=NOW,
     )  # fmt: skip
     body = Workers(items=[worker]).model_dump_json().encode()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from caviar.contract import errors, messages
 from caviar.contract.states import Outcome
@@ -56,7 +57,7 @@ def test_studies_in_the_documents_are_valid() -> None:
 
 def test_messages_in_the_protocol_are_valid() -> None:
     blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", PROTOCOL, re.MULTILINE | re.DOTALL)]
-    kinds = [
+    kinds: list[type[BaseModel]] = [
         messages.RegisterWorker, messages.Claim, messages.Assignment, messages.Report, messages.Heartbeat,
         messages.Finish,
     ]  # fmt: skip

@@ -66,7 +66,8 @@ def _load_npz(path: Path, options: DataOptions) -> Table:
                 return _from_arrays(path.name, arrays, options)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path.name} is no readable NPZ file of plain arrays: {error}; write it with numpy.savez(path, x=..., y=...)"
+            f"{path.name} is no readable NPZ file of plain arrays: {error}; "
+            "write it with numpy.savez(path, x=..., y=...)"
         ) from error
 
 

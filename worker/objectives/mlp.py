@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caviar.contract.errors import InvalidRequest
-from caviar.contract.losses import Loss, LossMismatch, choose
+from caviar.contract.losses import Loss, LossMismatch, fitting
 from caviar.contract.mlp import DEFAULT_SPACE, MlpOptions
 from caviar.contract.mlp_rules import parse
 from caviar.contract.study import Metric
@@ -119,11 +119,9 @@ class MlpObjective:
 
     def _loss(self, options: MlpOptions, dataset: Dataset) -> Loss:
         try:
-            loss = choose(dataset.labels, dataset.num_classes, options.loss, options.output)
+            loss, *_ = fitting(dataset.labels, dataset.num_classes, options.loss, options.output)
         except LossMismatch as mismatch:
             raise Infeasible(f"{dataset.name}: {mismatch}") from mismatch
-        if loss is None:
-            raise Infeasible(f"{dataset.name}: no loss fits the labels")
         if loss.name == "mean_squared_logarithmic_error":
             least = min(float(part.y.min()) for part in (dataset.train, dataset.validation))
             if least < 0:

@@ -17,7 +17,7 @@ from service.search.mirror import Mirror
 from service.search.neighbourhood import Neighbourhood
 from service.search.rungs import Ranking, study_rungs
 from service.search.sampler import Proposal
-from service.search.windows import make_windows, whole_space
+from service.search.windows import make_windows, point_within, whole_space
 
 # More are no better measured, and the list of them is stored with every round.
 _MAX_ELITE = 64
@@ -32,7 +32,8 @@ class CoarseToFineSampler:
     a draw takes one of them, better ones more often, and goes a Gaussian step from it in each parameter's own
     coordinate. The step is as wide as the elite is spread in that parameter, times `spread`: where a parameter decides,
     the elite comes together and the search narrows; where it does not matter, the search stays wide. Steps beyond the
-    range end on its edge, where optima often are. A few draws stay global, so a window can move and grow again.
+    range end on its edge, where optima often are. A few draws stay global, so the search can move and widen again. The
+    window of a round tells where the middle eight tenths of its draws near the elite fall.
     """
 
     kind: ClassVar[str] = "coarse_to_fine"
@@ -53,7 +54,7 @@ class CoarseToFineSampler:
         round_size: Annotated[int, Field(ge=1, le=100_000)] = 8
         elite_fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
         min_elite: Annotated[int, Field(ge=2, le=_MAX_ELITE)] = 8
-        spread: Annotated[float, Field(gt=0, le=10)] = 2.0
+        spread: Annotated[float, Field(gt=0, le=10)] = 1.7
         global_fraction: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     def __init__(self, options: Options) -> None:
@@ -93,15 +94,16 @@ class CoarseToFineSampler:
         return params
 
     def _units(self, mirror: Mirror, round: RoundView, number: int, attempt: int) -> list[float]:
-        seed, width = mirror.spec.seed, len(mirror.space)
-        if not round.elite and not attempt:
-            return halton(seed, number, width)
-        anywhere = uniforms(width, seed, number, "anywhere", attempt)
-        is_global, *picks = uniforms(2 + width, seed, number, "nearby", attempt)
-        if not round.elite or is_global < self.options.global_fraction:
+        seed, space = mirror.spec.seed, mirror.space
+        if not round.elite:
+            # Points of a sequence lie evenly only while each is used as it is; a repeated one is replaced by chance.
+            even = uniforms(len(space), seed, number, "again", attempt) if attempt else halton(seed, number, len(space))
+            return point_within(space, round.windows, even)
+        anywhere = uniforms(len(space), seed, number, "anywhere", attempt)
+        is_global, *picks = uniforms(2 + len(space), seed, number, "nearby", attempt)
+        if is_global < self.options.global_fraction:
             return anywhere
-        near = Neighbourhood(mirror, round.elite, self.options.spread)
-        return near.draw(round.windows, picks, anywhere)
+        return Neighbourhood(mirror, round.elite, self.options.spread).draw(picks, anywhere)
 
 
 def _round_of(mirror: Mirror, number: int) -> RoundView | None:

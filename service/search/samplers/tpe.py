@@ -69,7 +69,6 @@ class TpeSampler:
             multivariate=self.options.multivariate,
             constant_liar=self.options.constant_liar,
             seed=derive(spec.seed, number, "tpe", attempt) % 2**32,
-            warn_independent_sampling=False,
         )
         study, trial = optuna_mirror.study, optuna_mirror.ask_for(number)
         params: Params = {}

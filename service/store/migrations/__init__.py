@@ -34,6 +34,11 @@ def upgrade(database_url: str) -> None:
     command.upgrade(_config(database_url), "head")
 
 
+def downgrade(database_url: str) -> None:
+    """Take every revision back: all tables and everything in them are gone afterwards."""
+    command.downgrade(_config(database_url), "base")
+
+
 def current(database_url: str) -> str | None:
     """The revision that a database is at; None of an empty one."""
     engine = connect(database_url)

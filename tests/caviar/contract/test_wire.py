@@ -73,6 +73,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     study.BudgetEdit: LIMITS,
     study.StudyEdit: {"budget": LIMITS, "tags": {"a": "b"}},
     study.NewTrial: {"params": PARAMS},
+    study.CloneStudy: {"name": "digits-again"},
     messages.OfferedObjective: OFFER,
     messages.RegisterWorker: {"name": "w", "host": "h", "slots": 2, "devices": [{"gpu": 0}], "objectives": [OFFER]},
     messages.WorkerRegistered: {"worker_id": "w1", "lease_ttl_s": 30.0},
@@ -114,6 +115,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.Objectives: {"items": [OFFERED]},
     views.WorkerView: WORKER,
     views.Workers: {"items": [WORKER]},
+    views.Health: {"status": "ok"},
 }
 MODELS = {
     value

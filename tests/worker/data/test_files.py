@@ -128,8 +128,14 @@ def test_a_missing_file_is_refused_with_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file 'there.csv' in the worker's data folder; it holds here.csv"):
         files.locate(tmp_path, "there.csv")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(DataError, match="no file 'folder.csv'"):
+    with pytest.raises(DataError, match=r"no file 'folder\.csv'"):
         files.locate(tmp_path, "folder.csv")
+
+
+def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "a,target\n1,2\n")
+    with pytest.raises(DataError, match=r"ends in \.npz, \.csv or \.parquet"):
+        read(tmp_path, "a.txt")
 
 
 def test_a_worker_without_a_data_folder_refuses_files() -> None:

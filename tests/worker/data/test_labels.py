@@ -68,7 +68,7 @@ def test_labels_that_cannot_be_encoded_are_refused(raw: Any, wanted: LabelsName,
 
 def test_classes_of_each_row() -> None:
     for wanted in ("integer", "one_hot"):
-        classes = encode("set", np.array([9, 4, 9]), wanted).classes  # type: ignore[arg-type]
+        classes = encode("set", np.array([9, 4, 9]), wanted).classes
         assert classes is not None
         assert classes.tolist() == [1, 0, 1]
     assert encode("set", np.array([0.1, 0.2]), "auto").classes is None

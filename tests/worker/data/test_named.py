@@ -84,7 +84,7 @@ def test_an_error_that_is_no_failed_download_is_not_called_one(monkeypatch: pyte
 
 def test_a_downloaded_set_keeps_its_test_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, Any] = {
         "x_train": random.integers(0, 256, (100, 28, 28), dtype=np.uint8),
         "y_train": (np.arange(100) % 10).astype(np.uint8),
         "x_test": random.integers(0, 256, (20, 28, 28), dtype=np.uint8),

@@ -1,0 +1,43 @@
+"""The application in process, on a fresh SQLite database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from service.app import create_app, prepare
+from service.settings import ServiceSettings
+
+TOKEN = "a-token-of-the-tests-only"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServiceSettings:
+    """Settings of a service with a known token."""
+    return ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN))
+
+
+@pytest.fixture
+def app(settings: ServiceSettings) -> FastAPI:
+    """The application, on a database that is ready."""
+    prepare(settings)
+    return create_app(settings)
+
+
+@pytest.fixture
+def stranger(app: FastAPI) -> Iterator[TestClient]:
+    """Somebody without a token, who does not follow redirects."""
+    with TestClient(app, follow_redirects=False, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(stranger: TestClient) -> TestClient:
+    """Somebody with the administrator's token."""
+    stranger.headers["Authorization"] = f"Bearer {TOKEN}"
+    return stranger

@@ -1,0 +1,91 @@
+"""The OpenAPI document: complete, with an example everywhere, and changed only on purpose."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from pydantic import BaseModel
+
+from caviar.contract import messages, study
+from service.api.examples import ANSWERS, BODIES
+
+_SNAPSHOT = Path(__file__).with_name("openapi.json")
+_METHODS = ("get", "post", "patch", "put", "delete")
+
+
+def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item[method] for item in document["paths"].values() for method in _METHODS if method in item]
+
+
+def test_the_document_is_the_one_of_the_snapshot(app: FastAPI) -> None:
+    document = json.loads(json.dumps(app.openapi()))
+    document["info"]["version"] = "0"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        _SNAPSHOT.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    # After a change that is meant: UPDATE_SNAPSHOTS=1 pytest tests/service/api/test_openapi.py
+    assert document == json.loads(_SNAPSHOT.read_text())
+
+
+def test_every_operation_is_described_and_has_examples(app: FastAPI) -> None:
+    operations = _operations(app.openapi())
+    assert len(operations) >= 28
+    for operation in operations:
+        assert operation["summary"], operation
+        assert operation["description"], operation
+        if "requestBody" in operation:
+            assert operation["requestBody"]["content"]["application/json"]["example"]
+        good = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+        assert all("example" in content for answer in good for content in answer.get("content", {}).values())
+
+
+def test_no_example_is_left_over(app: FastAPI) -> None:
+    names = {operation["operationId"] for operation in _operations(app.openapi())}
+    assert set(BODIES) <= names
+    assert set(ANSWERS) == names - {"delete_study"}
+
+
+def _schemas(document: dict[str, Any]) -> list[tuple[str, dict[str, Any], Any]]:
+    found = []
+    for operation in _operations(document):
+        contents = [operation.get("requestBody", {}).get("content", {})]
+        contents += [answer.get("content", {}) for status, answer in operation["responses"].items() if status[0] == "2"]
+        for content in contents:
+            body = content.get("application/json", {})
+            if "schema" in body:
+                found.append((operation["operationId"], body["schema"], body["example"]))
+    return found
+
+
+def test_the_examples_fit_their_schemas(app: FastAPI) -> None:
+    document = app.openapi()
+    checked = 0
+    for name, schema, example in _schemas(document):
+        validator = Draft202012Validator({**schema, "components": document["components"]})
+        errors = [error.message for error in validator.iter_errors(example)]
+        assert not errors, (name, errors)
+        checked += 1
+    assert checked > 30
+
+
+@pytest.mark.parametrize("name", sorted(BODIES))
+def test_the_examples_of_bodies_are_accepted_by_their_models(app: FastAPI, name: str) -> None:
+    models: dict[str, type[BaseModel]] = {
+        "create_study": study.StudySpec,
+        "preview_study": study.StudySpec,
+        "edit_study": study.StudyEdit,
+        "clone_study": study.CloneStudy,
+        "enqueue_trial": study.NewTrial,
+        "register_worker": messages.RegisterWorker,
+        "claim_trials": messages.Claim,
+        "send_heartbeat": messages.Heartbeat,
+        "report_measurements": messages.Report,
+        "finish_trial": messages.Finish,
+        "release_trial": messages.Release,
+    }
+    assert models[name].model_validate(BODIES[name]) is not None

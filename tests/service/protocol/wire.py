@@ -1,0 +1,216 @@
+"""The real application in process: an injected clock, no background loop but ticks on demand, and the worker wire."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app, prepare
+from service.loops import clockwork
+from service.settings import ServiceSettings
+
+TOKEN = "a-token-for-tests-only"
+LEASE_TTL_S = 30.0
+PREFIX = "/api/v1"
+SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
+_names = itertools.count()
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Move forward."""
+        self.now += timedelta(seconds=seconds)
+
+
+class Wire:
+    """What people and workers can ask of the service, as JSON in and JSON out.
+
+    Attributes:
+        clock: The service's clock.
+        client: For requests that have no method here.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self.clock = Clock()
+        self._settings = ServiceSettings(database_url=database_url, token=TOKEN, lease_ttl_s=LEASE_TTL_S)
+        self._running = contextlib.ExitStack()
+        prepare(self._settings)
+        self.start()
+
+    def start(self) -> None:
+        """Bring the service up."""
+        app = create_app(self._settings, clock=self.clock)
+        self.service = app.state.service
+        client = TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False)
+        self.client = self._running.enter_context(client)
+
+    def stop(self) -> None:
+        """Take the service down."""
+        self._running.close()
+
+    def restart(self) -> None:
+        """Take the service down and bring it up again on the same database."""
+        self.stop()
+        self.start()
+
+    def tick(self) -> None:
+        """Let the background loop go round once."""
+        portal = self.client.portal
+        assert portal is not None
+        portal.call(clockwork.tick, self.service)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock and let the background loop notice."""
+        self.clock.advance(seconds)
+        self.tick()
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and parsed body of an answer."""
+        response = self.client.request(method, PREFIX + path, json=body)
+        return response.status_code, response.json() if response.content else None
+
+    def get(self, path: str) -> Any:
+        """The answer to a reading request that succeeds."""
+        return self._done(self.ask("GET", path))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The answer to a writing request that succeeds."""
+        return self._done(self.ask("POST", path, body))
+
+    def refused(self, method: str, path: str, body: Any = None) -> str:
+        """Status and code of a request that does not succeed."""
+        status, answer = self.ask(method, path, body)
+        assert status >= 400, answer
+        assert answer["status"] == status
+        return f"{status} {answer['code']}"
+
+    def study(self, *, objective: str | None = None, **changes: Any) -> str:
+        """Create a study that only its own objective's workers serve, and return its name."""
+        name = f"s{next(_names)}"
+        body = {
+            "name": name,
+            "objective": {"name": objective or name},
+            "space": SPACE,
+            "strategy": {"kind": "random"},
+            "pruner": {"kind": "none"},
+            "early_stopping": None,
+            "budget": {"max_trials": 3, "max_epochs": 5},
+        }
+        self.worker(objective or name)
+        self.post("/studies", body | changes)
+        return name
+
+    def worker(self, *objectives: str, slots: int = 1) -> str:
+        """Register a worker and return its id."""
+        offers = [{"name": name, "space": SPACE} for name in objectives]
+        answer = self.post("/workers", {"name": "w", "host": "h", "slots": slots, "objectives": offers})
+        assert answer["lease_ttl_s"] == LEASE_TTL_S
+        return str(answer["worker_id"])
+
+    def claim(self, worker: str, max_trials: int = 1, *, request: str | None = None, knows: Any = ()) -> list[Any]:
+        """Assignments of a claim.
+
+        Args:
+            worker: Its id.
+            max_trials: How many at most.
+            request: Its id; a new one each time if left out.
+            knows: Assignments that the worker knows it holds.
+        """
+        body = {
+            "request_id": request or f"r{next(_names)}",
+            "max_trials": max_trials,
+            "leases": [assignment["lease"] for assignment in knows],
+        }
+        return list(self.post(f"/workers/{worker}:claim", body)["assigned"])
+
+    def claim_one(self, worker: str, *, knows: Any = ()) -> Any:
+        """The one assignment that there must be."""
+        [assignment] = self.claim(worker, knows=knows)
+        return assignment
+
+    def report(self, assignment: Any, epoch: int, value: float = 0.5) -> str:
+        """What is decided after one epoch: `continue`, `stop`, or status and code of a refusal."""
+        status, answer = self.ask("POST", "/measurements", {"items": [item(assignment, epoch, value)]})
+        if status != 200:
+            return f"{status} {answer['code']}"
+        [decision] = answer["decisions"]
+        assert decision["trial_id"] == assignment["trial_id"]
+        return str(decision["decision"])
+
+    def finish(self, assignment: Any, outcome: str = "complete") -> str:
+        """The trial's state after a finish, or status and code of a refusal."""
+        body: dict[str, Any] = {"lease": assignment["lease"], "outcome": outcome}
+        if outcome != "complete":
+            body["error"] = {"kind": "E", "message": "m"}
+        return self._state(self.ask("POST", f"/trials/{assignment['trial_id']}:finish", body))
+
+    def release(self, assignment: Any) -> str:
+        """The trial's state after a release, or status and code of a refusal."""
+        return self._state(
+            self.ask("POST", f"/trials/{assignment['trial_id']}:release", {"lease": assignment["lease"]})
+        )
+
+    def heartbeat(self, worker: str, *assignments: Any) -> list[str]:
+        """Tokens that are lost."""
+        body = {"leases": [assignment["lease"] for assignment in assignments]}
+        return list(self.post(f"/workers/{worker}:heartbeat", body)["lost"])
+
+    def trial(self, assignment: Any) -> Any:
+        """A trial in full."""
+        return self.get(f"/trials/{assignment['trial_id']}")
+
+    def stored(self, trial_id: int, *, attempts: str = "current") -> list[tuple[int, int, float]]:
+        """Attempt, epoch and value of a trial's measurements."""
+        items = self.get(f"/trials/{trial_id}/measurements?attempts={attempts}")["items"]
+        return [(entry["attempt"], entry["epoch"], entry["metrics"]["val_loss"]) for entry in items]
+
+    @staticmethod
+    def _done(answered: tuple[int, Any]) -> Any:
+        status, answer = answered
+        assert status < 300, (status, answer)
+        return answer
+
+    @staticmethod
+    def _state(answered: tuple[int, Any]) -> str:
+        status, answer = answered
+        return str(answer["state"]) if status == 200 else f"{status} {answer['code']}"
+
+
+def item(assignment: Any, epoch: int, value: float = 0.5, **metrics: float) -> dict[str, Any]:
+    """One measurement of a report."""
+    return {
+        "trial_id": assignment["trial_id"],
+        "lease": assignment["lease"],
+        "epoch": epoch,
+        "metrics": {"val_loss": value, **metrics},
+        "elapsed_s": float(epoch),
+    }
+
+
+@contextlib.contextmanager
+def running(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """The service on a database, with a background loop that goes round only when told to."""
+
+    async def do_nothing(_service: object) -> None:
+        """Stand in for the loop, whose rounds the tests call for themselves."""
+
+    monkeypatch.setattr(clockwork, "run", do_nothing)
+    wire = Wire(database_url)
+    try:
+        yield wire
+    finally:
+        wire.stop()

@@ -1,0 +1,168 @@
+"""The group-commit writer: one transaction for all who wait, and nobody suffers for another's failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, event, select
+
+from caviar.contract.errors import NotFound, StateConflict, Unavailable
+from service.store import studies
+from service.store.engine import connect
+from service.store.schema import events
+from service.store.schema import studies as study_table
+from service.store.transaction import Event, Transaction
+from service.store.writer import Writer
+
+_NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(ready_database_url: str) -> Iterator[Engine]:
+    made = connect(ready_database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def published() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def writer(engine: Engine, published: list[Event]) -> Iterator[Writer]:
+    made = Writer(engine, clock=lambda: _NOW, on_commit=published.extend)
+    yield made
+    made.close()
+
+
+def _add(name: str) -> Callable[[Transaction], int]:
+    def operation(tx: Transaction) -> int:
+        study_id = studies.add(tx, name=name, spec={}, digest=name)
+        assert study_id is not None
+        tx.emit(study_id, "study_created", name=name)
+        return study_id
+
+    return operation
+
+
+def _names(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(study_table.c.name).order_by(study_table.c.id)).scalars())
+
+
+def _commits(engine: Engine) -> list[None]:
+    seen: list[None] = []
+    event.listen(engine, "commit", lambda _connection: seen.append(None))
+    return seen
+
+
+def test_all_who_wait_share_one_commit(engine: Engine, writer: Writer, published: Sequence[Event]) -> None:
+    commits = _commits(engine)
+    futures = [writer.submit(_add(f"study-{i}")) for i in range(20)]
+    writer.start()
+    assert len({future.result() for future in futures}) == 20
+    assert len(commits) == 1
+    assert [e.data["name"] for e in published] == [f"study-{i}" for i in range(20)]
+    assert _names(engine) == [f"study-{i}" for i in range(20)]
+
+
+def test_a_refusal_before_any_write_leaves_the_batch_alone(engine: Engine, writer: Writer) -> None:
+    commits = _commits(engine)
+
+    def refused(tx: Transaction) -> None:
+        studies.get(tx, "none")
+
+    first, second, third = writer.submit(_add("a")), writer.submit(refused), writer.submit(_add("b"))
+    writer.start()
+    assert first.result()
+    with pytest.raises(NotFound):
+        second.result()
+    assert third.result()
+    assert len(commits) == 1
+
+
+@pytest.mark.parametrize("failure", [StateConflict("too late"), ZeroDivisionError("a defect")])
+def test_what_a_failed_operation_wrote_is_undone_and_its_neighbours_are_not(
+    engine: Engine, writer: Writer, published: Sequence[Event], failure: Exception
+) -> None:
+    def half_done(tx: Transaction) -> None:
+        _add("half-done")(tx)
+        raise failure
+
+    first, second, third = writer.submit(_add("a")), writer.submit(half_done), writer.submit(_add("b"))
+    writer.start()
+    first.result()
+    with pytest.raises(type(failure)):
+        second.result()
+    third.result()
+    assert _names(engine) == ["a", "b"]
+    assert [e.data["name"] for e in published] == ["a", "b"]
+
+
+def test_events_of_a_study_are_numbered_without_gaps(engine: Engine, writer: Writer) -> None:
+    writer.start()
+    study_id = writer.write(_add("a"))
+
+    def refused(tx: Transaction) -> None:
+        tx.emit(study_id, "lost")
+        raise StateConflict("never mind")
+
+    for _ in range(3):
+        writer.write(lambda tx: tx.emit(study_id, "measured", epoch=1))
+        with pytest.raises(StateConflict):
+            writer.write(refused)
+    with engine.connect() as connection:
+        stored = connection.execute(select(events.c.seq, events.c.kind).order_by(events.c.seq)).all()
+    assert [tuple(row) for row in stored] == [(1, "study_created"), *((n, "measured") for n in (2, 3, 4))]
+
+
+def test_those_who_gave_up_waiting_change_nothing_and_break_nothing(engine: Engine, writer: Writer) -> None:
+    given_up = writer.submit(_add("given-up"))
+    kept = writer.submit(_add("kept"))
+    assert given_up.cancel()
+    writer.start()
+    kept.result()
+    assert writer.submit(_add("later")).result() != kept.result()
+    assert _names(engine) == ["kept", "later"]
+
+
+def test_nobody_can_give_up_once_the_operation_runs(writer: Writer) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_tx: Transaction) -> str:
+        begun.set()
+        assert go_on.wait(timeout=30)
+        return "done"
+
+    writer.start()
+    future = writer.submit(slow)
+    assert begun.wait(timeout=30)
+    assert not future.cancel()
+    go_on.set()
+    assert future.result() == "done"
+
+
+def test_closing_commits_what_waits_and_refuses_what_comes(engine: Engine, writer: Writer) -> None:
+    waiting = [writer.submit(_add(f"study-{i}")) for i in range(5)]
+    writer.start()
+    writer.close()
+    assert all(future.done() for future in waiting)
+    assert len(_names(engine)) == 5
+    with pytest.raises(Unavailable):
+        writer.submit(_add("late"))
+
+
+def test_many_threads_lose_nothing(engine: Engine, writer: Writer) -> None:
+    writer.start()
+    threads = [
+        threading.Thread(target=lambda t=t: [writer.write(_add(f"study-{t}-{i}")) for i in range(10)]) for t in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(_names(engine))) == 80

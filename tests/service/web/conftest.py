@@ -1,0 +1,39 @@
+"""The application in process, seen by a browser without script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from service.app import create_app, prepare
+from service.settings import ServiceSettings
+from tests.service.web.trials import ScriptedWorker
+
+TOKEN = "a-token-of-the-tests-only"
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[TestClient]:
+    """A browser that has not signed in and does not follow redirects."""
+    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN))
+    prepare(settings)
+    with TestClient(create_app(settings), follow_redirects=False, headers={"Accept": "text/html"}) as client:
+        yield client
+
+
+@pytest.fixture
+def browser(stranger: TestClient) -> TestClient:
+    """A browser that has signed in."""
+    assert stranger.get("/login", params={"token": TOKEN}).status_code == 303
+    return stranger
+
+
+@pytest.fixture
+def worker(browser: TestClient) -> ScriptedWorker:
+    """A worker on the same service."""
+    transport = TestClient(browser.app, headers={"Authorization": f"Bearer {TOKEN}"})
+    return ScriptedWorker(transport)
