@@ -29,11 +29,11 @@ from service.api import (
     worker_routes,
 )
 from service.api.authentication import Authentication
-from service.loops import clockwork
+from service.loops.clockwork import Clockwork
 from service.settings import ServiceSettings
 from service.store import migrations
 from service.store.engine import connect, parse_url, write
-from service.use_cases import expiring, identity
+from service.use_cases import identity
 from service.use_cases.service import Clock, Service, utc_now
 from service.web.errors import error_page
 from service.web.routes import router as web_router
@@ -81,8 +81,9 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     service.start()
-    await service.submit(lambda tx: expiring.grant_grace(tx, service.lease_ttl_s))
-    clock_task = asyncio.create_task(clockwork.run(service))
+    clockwork = Clockwork(service)
+    await clockwork.tick()
+    clock_task = asyncio.create_task(clockwork.run())
     try:
         yield
     finally:

@@ -65,21 +65,24 @@ def value_axis(curves: Sequence[Sequence[float]], *, is_minimized: bool) -> Valu
     """The axis that shows all but outlying trials.
 
     A trial is outlying when the median of its values lies beyond the outer fence (three times the quartile distance) of
-    all trials' medians, at the worse end, so a few diverged trials do not press the others flat. Of the remaining trials
-    the axis spans all values but the worst hundredth. It is logarithmic where that is more than 1.5 decades.
+    all trials' medians, at the worse end, so a few diverged trials do not press the others flat. The axis spans the best
+    value of all and, of the remaining trials, all values but the worst hundredth. It is logarithmic where that is more
+    than 1.5 decades.
 
     Args:
         curves: The values of each trial.
         is_minimized: Whether lower values are better.
     Source: Tukey 1977, "Exploratory Data Analysis", outer fences.
     """
-    values = sorted(
-        value for curve in _without_outlying([curve for curve in curves if curve], is_minimized) for value in curve
-    )
-    if not values:
+    filled = [curve for curve in curves if curve]
+    if not filled:
         return ValueAxis(0.0, 1.0, is_log=False)
+    values = sorted(value for curve in _without_outlying(filled, is_minimized) for value in curve)
     cut = int(_CUT_OFF * len(values))
-    low, high = (values[0], values[-1 - cut]) if is_minimized else (values[cut], values[-1])
+    if is_minimized:
+        low, high = min(map(min, filled)), values[-1 - cut]
+    else:
+        low, high = values[cut], max(map(max, filled))
     if low > 0 and high / low > 10**_LOG_DECADES:
         return _padded(math.log10(low), math.log10(high), is_log=True)
     return _padded(low, high, is_log=False)

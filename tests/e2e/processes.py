@@ -141,6 +141,7 @@ class Site:
         """Kill whatever still runs."""
         for process in (*self.workers, self.service):
             process.end()
+        self.client.close()
 
 
 @contextmanager

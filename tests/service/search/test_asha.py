@@ -23,7 +23,7 @@ def asha_study(*, direction: str = "minimize", **options: Any) -> StudySpec:
     return study(metric={"name": "m", "direction": direction}, pruner={"kind": "asha"} | options)
 
 
-def brute_force(mirror: Mirror, number: int, epoch: int, values: Mapping[int, float], eta: int, rung: int) -> bool:
+def goes_on(mirror: Mirror, number: int, values: Mapping[int, float], *, eta: int, rung: int) -> bool:
     """Whether the trial goes on, from all curves at once."""
     pick = min if mirror.metric.direction == "minimize" else max
     at_rung = [pick(values.values())]
@@ -63,12 +63,12 @@ def test_decisions_are_those_of_the_rule(data: st.DataObject, direction: str, et
             assert verdict.evidence is None
             assert verdict.decision is Decision.CONTINUE
             continue
-        goes_on = brute_force(mirror, trial.number, epoch, values, eta, entered[-1])
-        assert verdict.decision is (Decision.CONTINUE if goes_on else Decision.STOP)
+        expected = goes_on(mirror, trial.number, values, eta=eta, rung=entered[-1])
+        assert verdict.decision is (Decision.CONTINUE if expected else Decision.STOP)
         assert verdict == build_pruner(mirror.spec).judge(rebuilt(mirror), trial.number, epoch, values)
         assert verdict.evidence is not None
         better = mirror.metric.better(float(verdict.evidence["threshold"]), float(verdict.evidence["value"]))  # type: ignore[arg-type]
-        assert better != goes_on, "the evidence explains the decision"
+        assert better != expected, "the evidence explains the decision"
 
 
 @given(st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=40), st.integers(2, 4))

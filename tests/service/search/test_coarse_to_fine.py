@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_rounds_follow_each_other_without_gaps() -> None:
     assert [opened.number for opened in rounds] == list(range(len(rounds)))
     assert rounds[0].first_trial == 0
     assert rounds[0].elite == []
-    for opened, following in zip(rounds[1:], rounds[2:], strict=False):
+    for opened, following in pairwise(rounds[1:]):
         assert following.first_trial == opened.first_trial + 8
     for trial, proposal in zip(play.mirror.trials, play.proposals, strict=True):
         assert proposal.round == max(opened.number for opened in rounds if opened.first_trial <= trial.number)
@@ -221,6 +222,15 @@ def test_a_window_can_grow_and_move_again() -> None:
     second = play.mirror.rounds[2].windows["learning_rate"]
     assert second.unit_high - second.unit_low > first.unit_high - first.unit_low
     assert second.reason.startswith(("widened again", "kept wide"))
+
+
+def test_a_window_that_moves_says_where_to() -> None:
+    reasons = [
+        opened.windows["beta_1"].reason.split(":")[0].split(" ")[0]
+        for seed in range(4)
+        for opened in play_of(120, seed=seed).mirror.rounds[1:]
+    ]
+    assert set(reasons) == {"kept", "narrowed", "widened", "moved"}
 
 
 def test_a_parameter_that_applies_to_none_of_the_elite_stays_wide() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -44,7 +44,7 @@ def mirror_of(curves: list[list[float]], options: dict[str, Any], direction: str
 def test_it_decides_as_optuna(
     curves: list[list[float]], own: list[float], options: dict[str, Any], is_minimized: bool, data: st.DataObject
 ) -> None:
-    direction = "minimize" if is_minimized else "maximize"
+    direction: Literal["minimize", "maximize"] = "minimize" if is_minimized else "maximize"
     mirror = mirror_of(curves, options, direction)
     theirs = optuna.create_study(direction=direction, pruner=optuna.pruners.MedianPruner(**options))
     for trial in mirror.trials:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +133,6 @@ def test_the_ranking_puts_rungs_before_values_and_leaves_failures_out(data: st.D
         failed = trial.state is TrialState.FAILED
         assert (trial.number in ranked) == (trial.value is not None and not failed and reached(trial.number) > 0)
         assert (trial.number in ranking.failures) == (failed and trial.stop_reason is StopReason.DIVERGED)
-    for one, other in zip(ranked, ranked[1:], strict=False):
+    for one, other in pairwise(ranked):
         if reached(one) == reached(other) == len(rungs) + 1:
             assert mirror.trials[one].value <= mirror.trials[other].value  # type: ignore[operator]

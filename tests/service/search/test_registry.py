@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from caviar.contract.errors import InvalidRequest
+from caviar.contract.study import StudySpec
 from service.search.registry import PRUNERS, SAMPLERS, build_pruner, build_sampler
 from tests.service.search.studies import study
+
+
+def build_both(spec: StudySpec) -> None:
+    build_sampler(spec)
+    build_pruner(spec)
 
 
 @pytest.mark.parametrize("kind", sorted(SAMPLERS))
@@ -49,8 +55,7 @@ def test_options_reach_what_is_built() -> None:
 )
 def test_unknown_names_are_explained(changes: dict[str, Any], field: str, received: object, expected: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        build_sampler(study(**changes))
-        build_pruner(study(**changes))
+        build_both(study(**changes))
     assert [(error.field, error.received, error.expected) for error in caught.value.errors] == [
         (field, received, expected)
     ]
@@ -67,6 +72,5 @@ def test_unknown_names_are_explained(changes: dict[str, Any], field: str, receiv
 )
 def test_options_out_of_range_are_refused(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        build_sampler(study(**changes))
-        build_pruner(study(**changes))
+        build_both(study(**changes))
     assert [error.field for error in caught.value.errors] == [field]

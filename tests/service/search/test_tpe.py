@@ -84,6 +84,25 @@ def test_the_optuna_study_follows_the_mirror(data: st.DataObject, direction: str
             assert (state, value) == (OptunaState.COMPLETE, trial.value)
 
 
+def test_a_retried_trial_is_pending_again() -> None:
+    play = play_of(20)
+    told(play.mirror)
+    finished = [trial.number for trial in play.mirror.trials if trial.state.is_finished]
+    play.mirror.requeue(finished[0])
+    assert told(play.mirror)[finished[0]][1] is OptunaState.RUNNING
+    assert told(play.mirror) == told(rebuilt(play.mirror))
+
+
+def test_repetitions_are_drawn_again() -> None:
+    space = {"n": {"type": "int", "low": 1, "high": 6}}
+    play = Play(study(space=space, strategy={"kind": "tpe", "n_startup_trials": 1}, seed=3))
+    for _ in range(12):
+        number = play.propose()
+        play.mirror.measure(number, 1, float(play.mirror.trials[number].params["n"]))
+        play.mirror.end(number, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
+    assert len({trial.params["n"] for trial in play.mirror.trials}) >= 5
+
+
 def test_a_space_of_single_values_works() -> None:
     space = {
         "only": {"type": "categorical", "choices": ["one"]},

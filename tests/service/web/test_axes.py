@@ -24,14 +24,11 @@ def test_an_axis_has_a_width_and_rises(values: list[list[float]], is_minimized: 
     assert len(ticks) <= 12
 
 
-@given(curves.filter(lambda found: any(found)), st.booleans())
+@given(curves.filter(any), st.booleans())
 def test_the_best_value_is_always_on_the_axis(values: list[list[float]], is_minimized: bool) -> None:
     axis = value_axis(values, is_minimized=is_minimized)
     flat = [value for curve in values for value in curve]
-    best = min(flat) if is_minimized else max(flat)
-    axis_is_of_the_rest = not 0 <= axis.position(best) <= HEIGHT
-    # Only a curve that is an outlier as a whole is left out, and then only by its worse values.
-    assert not axis_is_of_the_rest or any(best in curve and len(set(curve)) > 1 for curve in values)
+    assert 0 <= axis.position(min(flat) if is_minimized else max(flat)) <= HEIGHT
 
 
 def test_few_decades_are_linear_and_many_logarithmic() -> None:
@@ -56,7 +53,7 @@ def test_outlying_is_only_what_is_worse() -> None:
     poor = [[0.50 + number / 1000] * 5 for number in range(10)]
     axis = value_axis([*poor, [0.99] * 5], is_minimized=False)
     assert 0 <= axis.position(0.99) <= HEIGHT
-    assert value_axis([*poor, [0.99] * 5], is_minimized=True).high < 0.6
+    assert value_axis([*poor, [1.9] * 5], is_minimized=True).high < 0.6
 
 
 def test_equal_values_have_an_axis_too() -> None:
