@@ -27,8 +27,6 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 PREFIX = "/api/v1"
 _PATIENCE_S = 15.0
-# Answers that say nothing about the request itself: the same one may succeed later.
-_TRANSIENT = frozenset({408, 425, 429})
 
 
 class WorkerApi:
@@ -121,10 +119,8 @@ def _refusal(response: httpx2.Response) -> CaviarError:
         body: Any = json.loads(response.content)
     except ValueError:
         body = response.text
-    try:
-        error = from_problem(body, response.status_code)
-    except ValidationError:
-        error = from_problem(response.text, response.status_code)
-    if response.status_code >= 500 or response.status_code in _TRANSIENT:
+    error = from_problem(body, response.status_code)
+    # Even an answer of ours that blames itself may turn out well the next time.
+    if response.status_code >= 500:
         return Unavailable(f"status {response.status_code}: {error.detail}", errors=error.errors)
     return error

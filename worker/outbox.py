@@ -65,6 +65,7 @@ class Outbox:
             sqlite3.DatabaseError: The file is no outbox.
         """
         self._lock = threading.Lock()
+        self._own: dict[str, None] = {}
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         # Survives a kill of the process; the last epochs before a power loss are trained again.
@@ -79,6 +80,7 @@ class Outbox:
 
     def hold(self, trial_id: int, lease: str) -> None:
         """Remember a lease until it is dropped."""
+        self._own[lease] = None
         self._execute("INSERT INTO leases (lease, trial_id) VALUES (?, ?) ON CONFLICT DO NOTHING", lease, trial_id)
 
     def put(self, measurement: Measurement) -> None:
@@ -114,8 +116,11 @@ class Outbox:
         return leases
 
     def leases(self) -> list[str]:
-        """All leases that are held, oldest first."""
-        return [str(lease) for (lease,) in self._execute("SELECT lease FROM leases ORDER BY rowid")]
+        """The leases that were taken on since this outbox was opened and are still held, oldest first.
+
+        Those of a former worker are left out: the service holds them to be another worker's, and would call them lost.
+        """
+        return list(self._own)
 
     def measurements(self, limit: int) -> list[Letter]:
         """The oldest undelivered measurements, in the order of arrival, at most one lease of each trial among them.
@@ -151,6 +156,7 @@ class Outbox:
     def drop(self, lease: str) -> None:
         """Forget a lease and all that is undelivered of it: it is ended, or lost."""
         self._execute("DELETE FROM leases WHERE lease = ?", lease)
+        self._own.pop(lease, None)
 
     @property
     def is_settled(self) -> bool:

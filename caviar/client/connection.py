@@ -156,6 +156,8 @@ class Connection:
     def _reaching(self) -> Iterator[None]:
         try:
             yield
+        except httpx2.SSEError as error:
+            raise RequestError(f"no stream of events comes from {self.url}: {error}") from error
         except httpx2.TransportError as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(

@@ -35,9 +35,9 @@ def follow(connection: Connection, path: str, after: int | None, patience_s: flo
     while True:
         try:
             with connection.listen(path, last_event_id=last, silence_s=SILENCE_S) as source:
-                was_open, lost_at, pause_s = True, None, _FIRST_PAUSE_S
+                was_open, lost_at = True, None
                 for message in source:
-                    last = message.id or last
+                    last, pause_s = message.id or last, _FIRST_PAUSE_S
                     if message.data:
                         yield _event(message.data)
         except Unavailable:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import StreamingResponse
 
-from caviar.contract.errors import FieldError, InvalidRequest, NotFound
+from caviar.contract.errors import CaviarError, FieldError, InvalidRequest, NotFound
 from service.api.dependencies import CurrentService, StudyName
 from service.store import events, studies
 from service.store.transaction import Event
@@ -64,7 +64,7 @@ async def _stream(request: Request, service: Service, study_id: int, seq: int) -
         if found is None:
             try:
                 found = await asyncio.to_thread(_stored, service, study_id, seq)
-            except NotFound:
+            except CaviarError:  # Deleted, or the database is away: the client comes again and hears why.
                 return
         if found:
             seq = found[-1].seq

@@ -110,7 +110,8 @@ def _change(low: float, high: float, before: WindowView) -> str:
 
 def _pressure(name: str, parameter: Numeric, centres: Sequence[float], weights: Sequence[float]) -> list[str]:
     margin = max(_MARGIN, cell(parameter))
-    if margin > 1 - _PRESSING_SHARE:
+    if margin >= _PRESSING_SHARE:
+        # One of two values is chosen half of the time by chance alone.
         return []
     pairs = list(zip(centres, weights, strict=True))
     at_low = sum(weight for centre, weight in pairs if centre <= margin)

@@ -65,9 +65,9 @@ def value_axis(curves: Sequence[Sequence[float]], *, is_minimized: bool) -> Valu
     """The axis that shows all but outlying trials.
 
     A trial is outlying when the median of its values lies beyond the outer fence (three times the quartile distance) of
-    all trials' medians, at the worse end, so a few diverged trials do not press the others flat. The axis spans the best
-    value of all and, of the remaining trials, all values but the worst hundredth. It is logarithmic where that is more
-    than 1.5 decades.
+    all trials' medians, at the worse end, so a few diverged trials do not press the others flat. The axis spans the
+    best value of all and, of the remaining trials, all values but the worst hundredth. It is logarithmic where that is
+    more than 1.5 decades.
 
     Args:
         curves: The values of each trial.

@@ -23,7 +23,9 @@ function morphChildren(target, source, noted) {
   const known = new Map([...target.children].filter((child) => child.id).map((child) => [child.id, child]));
   let cursor = target.firstChild;
   for (const wanted of source.childNodes) {
-    const match = wanted.id ? known.get(wanted.id) : sameKind(cursor, wanted) ? cursor : undefined;
+    const match = wanted.id ? known.get(wanted.id) : nextLike(cursor, wanted);
+    // What lies before the next one of its kind has gone.
+    while (match && !wanted.id && cursor !== match) cursor = removed(cursor);
     if (!match || match.nodeName !== wanted.nodeName) {
       const added = document.importNode(wanted, true);
       target.insertBefore(added, cursor);
@@ -34,15 +36,22 @@ function morphChildren(target, source, noted) {
     else target.insertBefore(match, cursor);
     morphNode(match, wanted, noted);
   }
-  while (cursor) {
-    const next = cursor.nextSibling;
-    cursor.remove();
-    cursor = next;
-  }
+  while (cursor) cursor = removed(cursor);
 }
 
-function sameKind(present, wanted) {
-  return present !== null && !present.id && present.nodeName === wanted.nodeName;
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
+}
+
+function nextLike(start, wanted) {
+  const isText = wanted.nodeType !== Node.ELEMENT_NODE;
+  for (let node = start; node && !node.id; node = node.nextSibling) {
+    if (node.nodeName === wanted.nodeName) return node;
+    if (isText) return undefined;
+  }
+  return undefined;
 }
 
 function morphNode(present, wanted, noted) {

@@ -256,7 +256,6 @@ def test_a_restart_of_the_service_gives_every_lease_a_full_term_and_forgets_noth
     wire.stop()
     wire.clock.advance(10 * LEASE_TTL_S)
     wire.start()
-    wire.tick()
     assert wire.report(assignment, 1, 0.4) == "continue"
     assert wire.report(assignment, 2, 0.3) == "continue"
     assert wire.finish(assignment) == "complete"

@@ -12,11 +12,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app, prepare
-from service.loops import clockwork
+from service.loops.clockwork import Clockwork
 from service.settings import ServiceSettings
 
 TOKEN = "a-token-for-tests-only"
 LEASE_TTL_S = 30.0
+# The background loop takes a longer pause for an outage of the service, after which nobody is blamed for silence.
+_TICK_S = 5.0
 PREFIX = "/api/v1"
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
 _names = itertools.count()
@@ -54,9 +56,11 @@ class Wire:
     def start(self) -> None:
         """Bring the service up."""
         app = create_app(self._settings, clock=self.clock)
+        self._clockwork = Clockwork(app.state.service)
         self.service = app.state.service
         client = TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False)
         self.client = self._running.enter_context(client)
+        self.tick()
 
     def stop(self) -> None:
         """Take the service down."""
@@ -71,12 +75,15 @@ class Wire:
         """Let the background loop go round once."""
         portal = self.client.portal
         assert portal is not None
-        portal.call(clockwork.tick, self.service)
+        portal.call(self._clockwork.tick)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock and let the background loop notice."""
-        self.clock.advance(seconds)
-        self.tick()
+        """Let time pass while the background loop goes round."""
+        left = seconds
+        while left > 0:
+            self.clock.advance(min(left, _TICK_S))
+            self.tick()
+            left -= _TICK_S
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and parsed body of an answer."""
@@ -114,10 +121,10 @@ class Wire:
         self.post("/studies", body | changes)
         return name
 
-    def worker(self, *objectives: str, slots: int = 1) -> str:
+    def worker(self, *objectives: str, slots: int = 1, name: str = "w") -> str:
         """Register a worker and return its id."""
-        offers = [{"name": name, "space": SPACE} for name in objectives]
-        answer = self.post("/workers", {"name": "w", "host": "h", "slots": slots, "objectives": offers})
+        offers = [{"name": objective, "space": SPACE} for objective in objectives]
+        answer = self.post("/workers", {"name": name, "host": "h", "slots": slots, "objectives": offers})
         assert answer["lease_ttl_s"] == LEASE_TTL_S
         return str(answer["worker_id"])
 
@@ -205,10 +212,10 @@ def item(assignment: Any, epoch: int, value: float = 0.5, **metrics: float) -> d
 def running(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """The service on a database, with a background loop that goes round only when told to."""
 
-    async def do_nothing(_service: object) -> None:
+    async def do_nothing(_clockwork: Clockwork) -> None:
         """Stand in for the loop, whose rounds the tests call for themselves."""
 
-    monkeypatch.setattr(clockwork, "run", do_nothing)
+    monkeypatch.setattr(Clockwork, "run", do_nothing)
     wire = Wire(database_url)
     try:
         yield wire

@@ -205,6 +205,14 @@ def test_pressing_against_an_end_is_said() -> None:
     assert "press" not in play.mirror.rounds[1].windows["beta_1"].reason
 
 
+def test_of_two_values_none_is_pressed_against() -> None:
+    space = {"n": {"type": "int", "low": 1, "high": 2}, "m": {"type": "int", "low": 1, "high": 8}}
+    play = with_results(study(space=space, strategy={"kind": "coarse_to_fine", "startup_trials": 8}), [[0.9, 0.95]] * 8)
+    play.propose()
+    assert "press" not in play.mirror.rounds[1].windows["n"].reason
+    assert "press" in play.mirror.rounds[1].windows["m"].reason
+
+
 def test_a_window_can_grow_and_move_again() -> None:
     spec = narrowing(startup_trials=8, round_size=1)
     width = len(SPACE)

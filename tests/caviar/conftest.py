@@ -1,0 +1,80 @@
+"""A service for the client and the commands: the real application in process, or a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+
+from caviar import Client
+from caviar.cli.machine import free_port
+from service.app import create_app, prepare
+from service.settings import ServiceSettings
+from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Iterator[TestClient]:
+    """The application, reached without a network and without a token."""
+    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN))
+    prepare(settings)
+    with TestClient(create_app(settings)) as http:
+        yield http
+
+
+@pytest.fixture
+def client(application: TestClient) -> Client:
+    """The client of the application in process."""
+    return Client(token=TOKEN, http=application)
+
+
+@pytest.fixture
+def trainer(application: TestClient) -> Trainer:
+    """A worker of the application in process."""
+    return Trainer(application)
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[ServiceProcess]:
+    port = free_port()
+    command = [sys.executable, "-m", "caviar.cli", "serve", "--port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CAVIAR_")}
+    environment |= {"CAVIAR_HOME": str(folder), "CAVIAR_TOKEN": TOKEN}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Uvicorn running" in line:
+                break
+        else:
+            pytest.fail("the service did not start:\n" + "".join(said))
+        try:
+            yield ServiceProcess(f"http://127.0.0.1:{port}", process, folder / "caviar.db")
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A service on its own port, as `caviar serve` runs it."""
+    with _served(tmp_path_factory.mktemp("service")) as process:
+        yield process
+
+
+@pytest.fixture
+def remote_trainer(service: ServiceProcess) -> Iterator[Trainer]:
+    """A worker of the service on its own port."""
+    with httpx2.Client(base_url=service.url, trust_env=False) as http:
+        yield Trainer(http)

@@ -1,0 +1,262 @@
+"""The rules of leases, attempts and budgets once more, as plain Python without a database: what ought to happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+TTL = timedelta(seconds=30)
+LONGEST_SILENCE = TTL / 2
+RETRIED = ("failed", "out_of_memory")
+REASONS = {"failed": "error", "out_of_memory": "out_of_memory", "diverged": "diverged", "infeasible": "infeasible"}
+UNFINISHED = ("waiting", "running")
+
+
+@dataclass(eq=False)
+class Lease:
+    """One attempt: who got it, until when, how it ended, and what it measured."""
+
+    trial: Trial
+    attempt: int
+    worker: str
+    request: str
+    started_at: datetime
+    expires_at: datetime
+    assignment: dict[str, Any] = field(default_factory=dict)
+    end: str | None = None
+    outcome: str | None = None
+    epochs: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Trial:
+    """Where one trial ought to stand."""
+
+    number: int
+    origin: str
+    state: str = "waiting"
+    stop_reason: str | None = None
+    charged: int = 0
+    trial_id: int = 0
+    leases: list[Lease] = field(default_factory=list)
+
+    @property
+    def lease(self) -> Lease | None:
+        """The current lease."""
+        return self.leases[-1] if self.leases and self.leases[-1].end is None else None
+
+    @property
+    def curve(self) -> dict[int, float]:
+        """Epochs of the newest attempt."""
+        return self.leases[-1].epochs if self.leases else {}
+
+    @property
+    def best(self) -> tuple[float | None, int | None]:
+        """Least value and its earliest epoch."""
+        return min(((value, epoch) for epoch, value in self.curve.items()), default=(None, None))
+
+
+@dataclass
+class Study:
+    """Where the study ought to stand, and how each request ought to change it."""
+
+    limits: dict[str, Any]
+    retries: int
+    created_at: datetime
+    now: datetime
+    ticked_at: datetime | None = None
+    state: str = "running"
+    end_reason: str | None = None
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def leases(self) -> list[Lease]:
+        """All leases ever given, in the order of trials and attempts."""
+        return [lease for trial in self.trials for lease in trial.leases]
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of all attempts."""
+        return sum(len(lease.epochs) for lease in self.leases)
+
+    def running(self) -> list[Trial]:
+        """Trials that somebody holds."""
+        return [trial for trial in self.trials if trial.lease is not None]
+
+    def limit(self) -> str | None:
+        """The limit that forbids a new trial."""
+        seconds, epochs = self.limits["max_seconds"], self.limits["max_total_epochs"]
+        if seconds is not None and self.now >= self.created_at + timedelta(seconds=seconds):
+            return "max_seconds"
+        if epochs is not None and self.num_epochs >= epochs:
+            return "max_total_epochs"
+        return "max_trials" if len(self.trials) >= self.limits["max_trials"] else None
+
+    def claim(self, worker: str, request: str, num: int, known: list[Lease]) -> list[Lease]:
+        """Leases that the claim ought to be answered with."""
+        before = [lease for lease in self.leases if (lease.worker, lease.request) == (worker, request)]
+        if before:
+            for lease in before:
+                self._renew(lease)
+            return sorted((lease for lease in before if lease.end is None), key=lambda lease: lease.trial.trial_id)
+        own = [lease for lease in self.leases if lease.end is None and lease.worker == worker and lease not in known]
+        for lease in own:
+            self._lose(lease)
+        if self.state != "running":
+            return []
+        first = [lease.trial for lease in own]
+        waiting = sorted((trial for trial in self.trials if trial.state == "waiting"),
+                         key=lambda trial: (trial not in first, not trial.leases, trial.number))
+        limit, granted = self.limits["max_parallel"], []
+        while len(granted) < num and (limit is None or len(self.running()) < limit):
+            if not waiting:
+                if self.limit() is not None:
+                    break
+                waiting.append(self.add("sampler"))
+            granted.append(self._grant(waiting.pop(0), worker, request))
+        return granted
+
+    def add(self, origin: str) -> Trial:
+        """A new waiting trial."""
+        trial = Trial(number=len(self.trials), origin=origin)
+        self.trials.append(trial)
+        return trial
+
+    def report(self, lease: Lease, epoch: int, value: float) -> str:
+        """A decision, or the code of a refusal."""
+        trial, stored = lease.trial, lease.epochs.get(epoch)
+        if lease.end is not None:
+            return "stop" if lease.end == "stopped" and stored == value else "lease_lost"
+        if stored is not None and stored != value:
+            return "report_conflict"
+        self._renew(lease)
+        if stored is not None:
+            return "continue"
+        lease.epochs[epoch] = value
+        if self.limits["target"] is not None and value <= self.limits["target"]:
+            self._end(trial, "complete", "early_stopped", "stopped")
+            self.end("complete", "target")
+        elif self.limits["max_total_epochs"] is not None and self.num_epochs >= self.limits["max_total_epochs"]:
+            self._end(trial, "cancelled", "cancelled", "stopped")
+            self.end("complete", "max_total_epochs")
+        elif epoch > self.limits["max_epochs"]:
+            self._end(trial, "complete", "max_epochs", "stopped")
+        elif epoch < self.limits["max_epochs"] and self._is_overdue(lease):
+            self._end(trial, "complete", "time_limit", "stopped")
+        else:
+            return "continue"
+        self.settle()
+        return "stop"
+
+    def finish(self, lease: Lease, outcome: str) -> str:
+        """The state of the trial, or the code of a refusal."""
+        trial = lease.trial
+        if lease.end == "finished":
+            return trial.state if lease.outcome == outcome else "state_conflict"
+        if lease.end is not None:
+            return trial.state if lease.end == "stopped" else "lease_lost"
+        lease.outcome = outcome
+        if outcome == "complete" and lease.epochs:
+            is_full = max(lease.epochs) >= self.limits["max_epochs"]
+            self._end(trial, "complete", "max_epochs" if is_full else "early_stopped", "finished")
+        else:
+            said = "failed" if outcome == "complete" else outcome
+            trial.charged += 1
+            if said in RETRIED and trial.charged <= self.retries:
+                self._requeue(lease, "finished")
+            else:
+                self._end(trial, "failed", REASONS[said], "finished")
+        self.settle()
+        return trial.state
+
+    def release(self, lease: Lease) -> str:
+        """The state of the trial, or the code of a refusal."""
+        if lease.end is not None:
+            return lease.trial.state if lease.end in ("released", "stopped") else "lease_lost"
+        self._requeue(lease, "released")
+        return lease.trial.state
+
+    def heartbeat(self, worker: str, leases: list[Lease]) -> list[Lease]:
+        """Leases that are lost."""
+        held = [lease for lease in leases if lease.end is None and lease.worker == worker]
+        for lease in held:
+            self._renew(lease)
+        return [lease for lease in leases if lease not in held]
+
+    def tick(self) -> None:
+        """What time does; after a silence of the service, every lease gets a full term instead."""
+        is_outage = self.ticked_at is None or self.now - self.ticked_at > LONGEST_SILENCE
+        self.ticked_at = self.now
+        for lease in self.leases:
+            if is_outage:
+                lease.expires_at = max(lease.expires_at, self.now + TTL)
+            elif lease.end is None and lease.expires_at <= self.now:
+                self._lose(lease)
+        if self.state not in ("running", "paused"):
+            return
+        if self.limit() == "max_seconds":
+            self.end("complete", "max_seconds")
+            return
+        for lease in self.leases:
+            if lease.end is None and self._is_overdue(lease):
+                self._end(lease.trial, "complete" if lease.epochs else "failed", "time_limit", "stopped")
+                self.settle()
+
+    def stop_trial(self, trial: Trial) -> None:
+        """A person cancels a trial."""
+        if trial.state in UNFINISHED:
+            self._end(trial, "cancelled", "cancelled", "stopped")
+            self.settle()
+
+    def retry_trial(self, trial: Trial) -> str:
+        """A person runs a trial again: its state, or the code of a refusal."""
+        if trial.state in UNFINISHED or self.state in ("complete", "stopped"):
+            return "state_conflict"
+        trial.state, trial.stop_reason, trial.charged = "waiting", None, 0
+        return "waiting"
+
+    def end(self, state: str, reason: str) -> None:
+        """The study ends; what waits or runs is cancelled."""
+        for trial in self.trials:
+            if trial.state in UNFINISHED:
+                self._end(trial, "cancelled", "time_limit" if reason == "max_seconds" else "cancelled", "cancelled")
+        self.state, self.end_reason = state, reason
+
+    def settle(self) -> None:
+        """A running study ends once it may create no more trials and has none left."""
+        reason = self.limit()
+        if self.state == "running" and reason is not None and not any(t.state in UNFINISHED for t in self.trials):
+            self.state, self.end_reason = "complete", reason
+
+    def _grant(self, trial: Trial, worker: str, request: str) -> Lease:
+        lease = Lease(trial, len(trial.leases) + 1, worker, request, self.now, self.now + TTL)
+        trial.leases.append(lease)
+        trial.state = "running"
+        return lease
+
+    def _renew(self, lease: Lease) -> None:
+        lease.expires_at = self.now + TTL
+
+    def _lose(self, lease: Lease) -> None:
+        trial = lease.trial
+        trial.charged += 1
+        if trial.charged <= self.retries:
+            self._requeue(lease, "expired")
+        else:
+            self._end(trial, "failed", "lost", "expired")
+        self.settle()
+
+    @staticmethod
+    def _requeue(lease: Lease, how: str) -> None:
+        lease.end, lease.trial.state = how, "waiting"
+
+    @staticmethod
+    def _end(trial: Trial, state: str, reason: str, how: str) -> None:
+        if trial.lease is not None:
+            trial.lease.end = how
+        trial.state, trial.stop_reason = state, reason
+
+    def _is_overdue(self, lease: Lease) -> bool:
+        seconds = self.limits["max_trial_seconds"]
+        return seconds is not None and self.now >= lease.started_at + timedelta(seconds=seconds)

@@ -1,0 +1,167 @@
+"""The client of the worker wire, over real HTTP and against the real application."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from caviar.contract.errors import InvalidRequest, LeaseLost, NotFound, ReportConflict, RequestError, Unauthorized, Unavailable
+from caviar.contract.messages import (
+    Assignment,
+    Claim,
+    Finish,
+    Heartbeat,
+    OfferedObjective,
+    RegisterWorker,
+    Release,
+    Report,
+)
+from caviar.contract.states import Decision, Outcome, TrialState
+from service.app import create_app, prepare
+from service.settings import ServiceSettings
+from tests.worker.wire import TOKEN, Service, measurement
+from worker.api import WorkerApi
+
+BODY = RegisterWorker(name="w", host="h", objectives=[OfferedObjective(name="mlp")])
+
+
+@pytest.fixture
+def api(service: Service) -> Iterator[WorkerApi]:
+    with httpx2.Client(base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        yield WorkerApi(client)
+
+
+@pytest.fixture
+def real_client(tmp_path: Path) -> Iterator[TestClient]:
+    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr("a-token-long-enough"))
+    prepare(settings)
+    with TestClient(create_app(settings), headers={"Authorization": "Bearer a-token-long-enough"}) as client:
+        yield client
+
+
+def claimed(api: WorkerApi, client: TestClient, **study: object) -> Assignment:
+    body = {"name": "s", "objective": {"name": "mlp", "config": {"dataset": "iris"}},
+            "strategy": {"kind": "random"}, "pruner": {"kind": "none"}, "budget": {"max_trials": 4, "max_epochs": 3}}
+    assert client.post("/api/v1/studies", json={**body, **study}).status_code == 201
+    worker_id = api.register(BODY).worker_id
+    [assignment] = api.claim(worker_id, Claim(request_id="r", max_trials=1)).assigned
+    return assignment
+
+
+def test_a_whole_run_against_the_real_application(real_client: TestClient) -> None:
+    api = WorkerApi(real_client)
+    mine = claimed(api, real_client)
+    for epoch in (1, 2, 3):
+        answer = api.report(Report(items=[measurement(mine.trial_id, epoch, lease=mine.lease, value=1 / epoch)]))
+        assert [d.decision for d in answer.decisions] == [Decision.CONTINUE]
+    status = api.finish(mine.trial_id, Finish(lease=mine.lease, outcome=Outcome.COMPLETE))
+    assert (status.state, status.stop_reason) == (TrialState.COMPLETE, "max_epochs")
+
+
+def test_the_real_application_refuses_in_words_that_the_worker_knows(real_client: TestClient) -> None:
+    api = WorkerApi(real_client)
+    mine = claimed(api, real_client)
+    api.report(Report(items=[measurement(mine.trial_id, 1, lease=mine.lease)]))
+    with pytest.raises(ReportConflict):
+        api.report(Report(items=[measurement(mine.trial_id, 1, lease=mine.lease, value=9.0)]))
+    with pytest.raises(LeaseLost):
+        api.report(Report(items=[measurement(mine.trial_id, 2, lease="another")]))
+    with pytest.raises(NotFound):
+        api.claim("no-such-worker", Claim(request_id="r"))
+    with pytest.raises(NotFound):
+        api.heartbeat("no-such-worker", Heartbeat())
+    real_client.headers["Authorization"] = "Bearer of-nothing"
+    with pytest.raises(Unauthorized):
+        api.release(mine.trial_id, Release(lease=mine.lease))
+
+
+def test_heartbeats_and_releases_against_the_real_application(real_client: TestClient) -> None:
+    api = WorkerApi(real_client)
+    mine = claimed(api, real_client)
+    worker_id = api.register(BODY).worker_id
+    assert api.heartbeat(worker_id, Heartbeat(leases=["unknown"])).lost == ["unknown"]
+    assert api.release(mine.trial_id, Release(lease=mine.lease)).state is TrialState.WAITING
+    [again] = api.claim(worker_id, Claim(request_id="r2")).assigned
+    assert (again.trial_id, again.params, again.seed) == (mine.trial_id, mine.params, mine.seed)
+
+
+def test_many_requests_share_one_connection(service: Service) -> None:
+    connects: list[str] = []
+
+    def trace(event: str, _info: object) -> None:
+        if event.startswith("connection.connect_tcp.complete"):
+            connects.append(event)
+
+    class Traced(httpx2.HTTPTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            request.extensions["trace"] = trace
+            return super().handle_request(request)
+
+    with httpx2.Client(
+        base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}, transport=Traced()
+    ) as client:
+        api = WorkerApi(client)
+        worker_id = api.register(BODY).worker_id
+        for _ in range(20):
+            api.heartbeat(worker_id, Heartbeat())
+    assert len(connects) == 1
+
+
+def test_an_absent_service_is_unavailable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with httpx2.Client(base_url=url) as client, pytest.raises(Unavailable, match="cannot be reached"):
+            WorkerApi(client).register(BODY)
+
+
+def test_a_service_that_is_away_is_unavailable(service: Service, api: WorkerApi) -> None:
+    service.is_away = True
+    with pytest.raises(Unavailable, match="away"):
+        api.register(BODY)
+
+
+def answering(status: int, content: str) -> Callable[[httpx2.Request], httpx2.Response]:
+    return lambda _request: httpx2.Response(status, text=content)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind"),
+    [
+        (200, "<html>a proxy's page</html>", Unavailable),
+        (200, '{"something": "else"}', Unavailable),
+        (500, '{"code": "internal_error", "detail": "x"}', Unavailable),
+        (502, "<html>bad gateway</html>", Unavailable),
+        (429, "slow down", Unavailable),
+        (408, "", Unavailable),
+        (404, "<html>not here</html>", RequestError),
+        (302, "", RequestError),
+        (422, '{"code": "invalid_request", "detail": "d", "errors": [{"odd": 1}]}', InvalidRequest),
+        (410, '{"code": "lease_lost", "detail": "gone"}', LeaseLost),
+    ],
+)
+def test_answers_are_told_apart_by_what_the_worker_can_do(status: int, content: str, kind: type[Exception]) -> None:
+    transport = httpx2.MockTransport(answering(status, content))
+    with httpx2.Client(base_url="http://service", transport=transport) as client, pytest.raises(kind) as caught:
+        WorkerApi(client).register(BODY)
+    assert caught.type is kind
+
+
+def test_a_claim_may_take_as_long_as_it_waits() -> None:
+    timeouts: list[dict[str, float]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        timeouts.append(request.extensions["timeout"])
+        return httpx2.Response(200, json={"assigned": [], "retry_after_s": 0.0})
+
+    with httpx2.Client(base_url="http://service", transport=httpx2.MockTransport(answer)) as client:
+        api = WorkerApi(client)
+        api.claim("w", Claim(request_id="r", wait_s=0.0))
+        api.claim("w", Claim(request_id="r", wait_s=30.0))
+    assert timeouts[0]["read"] < 30 < timeouts[1]["read"]
