@@ -131,7 +131,7 @@ class _Demo:
     def _show_result(self, client: Client, study: StudyView) -> None:
         board = client.leaderboard(study.name, limit=_NUM_BEST)
         title = f"The best {len(board.items)} of {board.total} trials of {study.name}"
-        self._console.print(leaderboard_table(board, study.space, self._console.width, title))
+        self._console.print(leaderboard_table(board, study.space, self._console, title))
         if study.best is not None and study.ended_at is not None:
             took = formats.duration((study.ended_at - study.created_at).total_seconds())
             self._say(

@@ -53,7 +53,7 @@ def duration(seconds: float | None) -> str:
 
 
 def sparkline(values: Sequence[float], width: int = 32) -> str:
-    """Numbers as a row of bars.
+    """Numbers as a row of bars, on a logarithmic scale if all are positive.
 
     Args:
         values: Finite numbers, any count.
@@ -63,6 +63,9 @@ def sparkline(values: Sequence[float], width: int = 32) -> str:
         values = [values[(position + 1) * len(values) // width - 1] for position in range(width)]
     if not values:
         return ""
+    if min(values) > 0:
+        # Losses fall by factors: on a linear scale the first bar would dwarf all others.
+        values = [math.log(value) for value in values]
     low, high = min(values), max(values)
     span = high - low or 1.0
     return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)

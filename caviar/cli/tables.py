@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from caviar.cli import formats
 from caviar.contract.space import Space
 from caviar.contract.states import TrialState
-from caviar.contract.views import Leaderboard, TrialView
+from caviar.contract.views import Leaderboard, LeaderboardRow, TrialView
 
 _COLOURS = {
     TrialState.WAITING: "dim",
@@ -21,42 +22,51 @@ _COLOURS = {
     TrialState.FAILED: "red",
     TrialState.CANCELLED: "dim",
 }
-# What the columns beside the parameters take: rank, trial, state, value, epochs and time.
-_FIXED_WIDTH = 62
-_LEAST_PARAM_WIDTH = 8
 
 
-def leaderboard_table(board: Leaderboard, space: Space, width: int, title: str = "") -> Table:
+def leaderboard_table(board: Leaderboard, space: Space, console: Console, title: str = "") -> Table:
     """The trials of a leaderboard with their configurations.
 
     Args:
         board: The trials.
         space: Of their study.
-        width: Characters in a line; with too few, the parameters share one column.
+        console: Where it will be shown; if the parameters do not fit side by side, they share one column.
         title: Above the table.
     """
+    table = _head(board.metric.name, space.names, title)
+    for row in board.items:
+        params = [formats.param(row.params[name]) if name in row.params else "" for name in space.names]
+        table.add_row(*_facts(row), *params)
+    if console.measure(table).maximum <= console.width:
+        return table
+    table = _head(board.metric.name, ["params"], title)
+    for row in board.items:
+        table.add_row(*_facts(row), Text(formats.configuration(row.params)))
+    return table
+
+
+def _head(metric: str, params: Sequence[str], title: str) -> Table:
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for heading in ("rank", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    table.add_column(board.metric.name, justify="right", no_wrap=True, style="bold")
-    table.add_column("epoch", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    has_columns = _FIXED_WIDTH + sum(max(len(name), _LEAST_PARAM_WIDTH) + 3 for name in space.names) <= width
-    for name in space.names if has_columns else ("params",):
-        table.add_column(name, justify="right" if has_columns else "left", no_wrap=True, overflow="ellipsis")
-    for row in board.items:
-        params = [formats.param(row.params[name]) if name in row.params else "" for name in space.names]
-        table.add_row(
-            str(row.rank or ""),
-            str(row.number),
-            _state(row),
-            formats.number(row.value),
-            _epochs(row),
-            formats.duration(row.duration_s),
-            *(params if has_columns else [formats.configuration(row.params)]),
-        )
+    table.add_column(metric, justify="right", no_wrap=True, style="bold")
+    for heading in ("epoch", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in params:
+        table.add_column(name, justify="right" if len(params) > 1 else "left", no_wrap=True, overflow="ellipsis")
     return table
+
+
+def _facts(row: LeaderboardRow) -> list[Text]:
+    return [
+        Text(str(row.rank or "")),
+        Text(str(row.number)),
+        _state(row),
+        Text(formats.number(row.value)),
+        Text(_epochs(row)),
+        Text(formats.duration(row.duration_s)),
+    ]
 
 
 def running_table(trials: Sequence[TrialView], metric: str) -> Table:

@@ -150,7 +150,7 @@ def _elsewhere(client: Client, name: str, known: set[int]) -> list[TrialView]:
 def _drawn(frame: _Frame, console: Console, rows: int | None) -> RenderableType:
     room = console.height - _LINES_AROUND - len(frame.running) if console.is_terminal else len(frame.board.items)
     shown = frame.board.items[: rows or max(room, _LEAST_ROWS)]
-    table = leaderboard_table(frame.board.model_copy(update={"items": shown}), frame.study.space, console.width)
+    table = leaderboard_table(frame.board.model_copy(update={"items": shown}), frame.study.space, console)
     parts: list[RenderableType] = [_headline(frame), table]
     if frame.running:
         parts.append(running_table(frame.running, frame.study.metric.name))

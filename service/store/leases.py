@@ -68,11 +68,11 @@ def end(
     outcome: Outcome | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> None:
-    """End an attempt and take its lease back."""
+    """End an attempt and take its lease back; of an attempt that has ended before, nothing changes."""
     tx.write(delete(leases).where(leases.c.trial_id == trial_id))
     tx.write(
         update(attempts)
-        .where(attempts.c.trial_id == trial_id, attempts.c.attempt == attempt)
+        .where(attempts.c.trial_id == trial_id, attempts.c.attempt == attempt, attempts.c.ended_at.is_(None))
         .values(ended_at=tx.now, end=how, outcome=outcome, error=error)
     )
 

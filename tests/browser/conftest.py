@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ from tests.service.web.trials import ScriptedWorker
 
 TOKEN = "a-token-of-the-tests-only"
 _START_S = 60.0
+_numbers = itertools.count()
 Opened = Callable[..., tuple[Page, Watch]]
 
 
@@ -57,9 +59,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def worker(origin: str) -> Iterator[ScriptedWorker]:
-    """A worker on the wire."""
+    """A worker on the wire, who is handed trials of its own test only: nobody else trains its objective."""
     with httpx2.Client(base_url=origin, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-        yield ScriptedWorker(http)
+        yield ScriptedWorker(http, objective=f"Line{next(_numbers)}")
 
 
 @pytest.fixture

@@ -52,12 +52,19 @@ class Watch:
         return [told.epoch for told in self.seen if isinstance(told, EpochDone)]
 
 
-@pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
-    watch = Watch(tmp_path)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    watch = Watch(tmp_path_factory.mktemp("slot"))
     watch.slot.start()
     yield watch
     watch.slot.close()
+
+
+@pytest.fixture
+def watch(shared: Watch) -> Watch:
+    """A slot whose process may have trained for other tests before, as in life."""
+    shared.seen.clear()
+    return shared
 
 
 def test_one_process_trains_many_trials_whatever_they_raise(watch: Watch) -> None:
@@ -119,12 +126,6 @@ def test_signals_to_the_whole_group_leave_the_training_to_its_supervisor(watch: 
     assert watch.epochs() == list(range(1, 41))
 
 
-def test_the_log_shows_what_the_process_wrote(watch: Watch) -> None:
-    watch.train("Dying")
-    watch.expect(SlotExited)
-    assert "these are the last words" in watch.slot.log_path.read_text()
-
-
 @pytest.mark.parametrize(("content", "words"), [
     ("def broken(:\n", "SyntaxError"),
     ("import a_package_that_nobody_has\n", "a_package_that_nobody_has"),
@@ -161,16 +162,16 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_process_whose_supervisor_was_killed_ends_itself(tmp_path: Path) -> None:
     parent = subprocess.run([sys.executable, "-c", PARENT, str(tmp_path)], check=False, capture_output=True, text=True)
     assert parent.returncode == -signal.SIGKILL
-    orphan = int(parent.stdout)
-    if psutil.pid_exists(orphan):
-        # Whoever adopts the orphan may leave it a zombie; then it is dead all the same.
-        process = psutil.Process(orphan)
-        gone, _alive = psutil.wait_procs([process], timeout=10)
-        assert gone or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        orphan = psutil.Process(int(parent.stdout))
+    except psutil.NoSuchProcess:
+        return
+    gone, _alive = psutil.wait_procs([orphan], timeout=DEADLINE_S / 10)
+    # Whoever adopted it may leave it a zombie; then it is dead all the same.
+    assert gone or orphan.status() == psutil.STATUS_ZOMBIE
 
 
 def test_user_code_never_sees_the_token(watch: Watch) -> None:
-    watch.expect(Ready)
     environment = psutil.Process(watch.slot.process_id).environ()
     assert "CAVIAR_TOKEN" not in environment
     assert environment["TF_NUM_INTRAOP_THREADS"] == "1"

@@ -37,12 +37,14 @@ class ScriptedWorker:
 
     Attributes:
         http: Reaches the service with an access token.
+        objective: The one that it offers, and that its studies train.
         worker_id: From the registration.
     """
 
     def __init__(self, http: httpx2.Client, name: str = "box-1", objective: str = "Line") -> None:
         """Register it."""
         self.http = http
+        self.objective = objective
         offer = {"name": name, "host": "box", "slots": 4, "objectives": [{"name": objective}]}
         self.worker_id = self.post("/workers", offer)["worker_id"]
 
@@ -55,7 +57,7 @@ class ScriptedWorker:
 
     def submit(self, name: str, **changes: Any) -> str:
         """Create a study and return its name."""
-        self.post("/studies", study_body(name, **changes))
+        self.post("/studies", study_body(name, **{"objective": {"name": self.objective}} | changes))
         return name
 
     def claim(self, max_trials: int = 1) -> list[dict[str, Any]]:
