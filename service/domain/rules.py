@@ -10,15 +10,6 @@ from caviar.contract.states import EndReason, Outcome, StopReason
 from caviar.contract.study import Budget, Metric
 
 
-def improve(metric: Metric, curve: Mapping[int, float]) -> tuple[float | None, int | None]:
-    """Best value of a curve and the earliest epoch that has it; `(None, None)` of an empty one."""
-    best: tuple[float | None, int | None] = (None, None)
-    for epoch in sorted(curve):
-        if best[0] is None or metric.better(curve[epoch], best[0]):
-            best = curve[epoch], epoch
-    return best
-
-
 def fold(
     metric: Metric, value: float | None, best_epoch: int | None, new_value: float, new_epoch: int
 ) -> tuple[float, int]:

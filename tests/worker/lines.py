@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from worker.objectives.protocol import Params
 class Line:
     """Learns a straight line through 32 points."""
 
-    space = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "scale": "log"}}
+    space: ClassVar = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "scale": "log"}}
 
     def __init__(self, *, config: dict[str, Any], data_seed: int) -> None:
         self._config = config

@@ -11,7 +11,15 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from caviar.contract.errors import InvalidRequest, LeaseLost, NotFound, ReportConflict, RequestError, Unauthorized, Unavailable
+from caviar.contract.errors import (
+    InvalidRequest,
+    LeaseLost,
+    NotFound,
+    ReportConflict,
+    RequestError,
+    Unauthorized,
+    Unavailable,
+)
 from caviar.contract.messages import (
     Assignment,
     Claim,
@@ -39,9 +47,9 @@ def api(service: Service) -> Iterator[WorkerApi]:
 
 @pytest.fixture
 def real_client(tmp_path: Path) -> Iterator[TestClient]:
-    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr("a-token-long-enough"))
+    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN * 2))
     prepare(settings)
-    with TestClient(create_app(settings), headers={"Authorization": "Bearer a-token-long-enough"}) as client:
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {TOKEN * 2}"}) as client:
         yield client
 
 

@@ -39,7 +39,7 @@ from caviar.contract.messages import (
 )
 from caviar.contract.model import View
 from caviar.contract.states import Decision, TrialState
-from caviar.contract.study import EarlyStopping, Metric, ObjectiveRef
+from caviar.contract.study import Metric, ObjectiveRef
 
 PREFIX = "/api/v1"
 TOKEN = "a-token-for-tests"
@@ -250,4 +250,3 @@ def served() -> Iterator[Service]:
         server.server_close()
 
 
-EARLY = EarlyStopping(patience=1)

@@ -59,7 +59,8 @@ export class Fragment {
       if (response.status === 404) return "gone";
       if (!response.ok) return "failed";
       const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
-      this.told.onSwap?.(morph(this.element, parsed.body), begun);
+      const noted = morph(this.element, parsed.body);
+      this.told.onSwap?.(noted, begun);
       return "ok";
     } catch (error) {
       if (error instanceof TypeError || error instanceof DOMException) return "failed";

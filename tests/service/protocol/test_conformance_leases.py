@@ -69,6 +69,29 @@ def test_a_repeated_claim_renews_what_it_hands_out_and_leaves_out_what_has_ended
     assert wire.trial(going)["state"] == "running"
 
 
+def test_a_claim_may_wait_until_there_is_work(wire: Wire) -> None:
+    name = wire.study(budget={"max_trials": 1, "max_epochs": 5})
+    worker, other = wire.worker(name), wire.worker(name)
+    held = wire.claim_one(other)
+    waiting = wire.begin_claim(worker, 30)
+    assert not waiting.done()
+    assert wire.release(held) == "waiting"
+    assert [entry["trial_id"] for entry in waiting.result(30)] == [held["trial_id"]]
+
+
+def test_a_claim_that_was_given_up_neither_takes_nor_loses_what_the_worker_gets_later(wire: Wire) -> None:
+    name = wire.study(retries=0, budget={"max_trials": 2, "max_epochs": 5})
+    worker, other = wire.worker(name), wire.worker(name)
+    one, two = wire.claim(other, 2)
+    given_up = wire.begin_claim(worker, 30)
+    waiting = wire.begin_claim(worker, 30)
+    assert wire.release(one) == "waiting"
+    assert [entry["trial_id"] for entry in waiting.result(30)] == [one["trial_id"]]
+    assert wire.release(two) == "waiting"
+    assert given_up.result(30) == []
+    assert [wire.trial(entry)["state"] for entry in (one, two)] == ["running", "waiting"]
+
+
 def test_a_trial_is_held_by_one_worker_at_a_time(wire: Wire) -> None:
     name = wire.study(budget={"max_trials": 1, "max_epochs": 5})
     first, second = wire.worker(name), wire.worker(name)

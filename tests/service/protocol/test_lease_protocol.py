@@ -280,12 +280,12 @@ def _told(entry: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "max_examples"), [("sqlite", 6), pytest.param("postgres", 15, marks=pytest.mark.postgres)]
+    ("kind", "max_examples"), [("sqlite", 25), pytest.param("postgres", 6, marks=pytest.mark.postgres)]
 )
 def test_the_service_keeps_the_rules_whatever_happens(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, kind: str, max_examples: int
 ) -> None:
     with running(databases.ready(kind), monkeypatch) as wire:
         machine = type("LeaseProtocol", (LeaseProtocol,), {"wire": wire})
-        longest = settings(max_examples=max_examples, stateful_step_count=40)
+        longest = settings(max_examples=max_examples, stateful_step_count=30)
         run_state_machine_as_test(machine, settings=longest)

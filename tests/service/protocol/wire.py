@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -143,6 +146,23 @@ class Wire:
             "leases": [assignment["lease"] for assignment in knows],
         }
         return list(self.post(f"/workers/{worker}:claim", body)["assigned"])
+
+    def begin_claim(self, worker: str, wait_s: float, *, knows: Any = ()) -> Future[list[Any]]:
+        """Assignments of a claim that waits for work; returns once the service has begun to answer it."""
+        body = {"request_id": f"r{next(_names)}", "wait_s": wait_s, "leases": [entry["lease"] for entry in knows]}
+        future: Future[list[Any]] = Future()
+
+        def ask() -> None:
+            try:
+                future.set_result(self.post(f"/workers/{worker}:claim", body)["assigned"])
+            except BaseException as error:  # noqa: BLE001  # Whoever waits for the future gets it.
+                future.set_exception(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        deadline = time.monotonic() + 30
+        while self.service.claims.get(worker, ("", None))[0] != body["request_id"] and not future.done():
+            assert time.monotonic() < deadline
+        return future
 
     def claim_one(self, worker: str, *, knows: Any = ()) -> Any:
         """The one assignment that there must be."""
