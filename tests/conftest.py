@@ -17,7 +17,11 @@ from tests.postgres import PostgresServer
 
 # A slow or busy machine is no defect; seeds are fixed, so that a failure comes again.
 settings.register_profile(
-    "caviar", deadline=None, derandomize=True, print_blob=True, database=None,
+    "caviar",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # `CAVIAR_TEST_PROFILE=search` looks for new counterexamples instead.

@@ -64,13 +64,25 @@ class PostgresServer:
         if self._binaries is None:
             self._binaries = self._runnable(find_binaries())
         if not data.exists():
-            self._run("initdb", f"--pgdata={data}", "--username=postgres", "--auth=trust", "--encoding=UTF8",
-                      "--locale=C", "--no-sync", "--no-instructions")
+            self._run(
+                "initdb",
+                f"--pgdata={data}",
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "--no-instructions",
+            )
         options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", data, "-k", self.folder, *options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self._as_user, start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._as_user,
+                start_new_session=True,
             )
         self._wait_until_it_answers()
 
@@ -117,8 +129,11 @@ class PostgresServer:
         if self._as_user is None:
             return binaries
         shutil.chown(self.folder, self._as_user)
-        probe = subprocess.run([binaries / "postgres", "--version"], user=self._as_user, capture_output=True, check=False) \
-            if _is_open(binaries) else None
+        probe = (
+            subprocess.run([binaries / "postgres", "--version"], user=self._as_user, capture_output=True, check=False)
+            if _is_open(binaries)
+            else None
+        )
         if probe is not None and probe.returncode == 0:
             return binaries
         copy = self.folder / "server"
@@ -127,8 +142,15 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         assert self._binaries is not None
-        done = subprocess.run([self._binaries / program, *arguments], user=self._as_user, cwd=self.folder,
-                              capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(
+            [self._binaries / program, *arguments],
+            user=self._as_user,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from caviar.cli import options
+from caviar.cli import machine, options
 from caviar.cli.children import end_with_parent
 
 
@@ -22,4 +22,6 @@ def serve(
     settings = options.optional_module("service.settings", "service")
     service = options.optional_module("service.app", "service")
     chosen = options.given(database_url=database, host=host, port=port, token=token, lease_ttl_s=lease_ttl_s)
-    raise typer.Exit(service.run(options.settings(settings.ServiceSettings, chosen)))
+    decided = options.settings(settings.ServiceSettings, chosen)
+    machine.check_port(decided.host, decided.port)
+    raise typer.Exit(service.run(decided))

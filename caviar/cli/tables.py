@@ -22,6 +22,7 @@ _COLOURS = {
     TrialState.FAILED: "red",
     TrialState.CANCELLED: "dim",
 }
+_UNLIMITED = 10_000
 
 
 def leaderboard_table(board: Leaderboard, space: Space, console: Console, title: str = "") -> Table:
@@ -37,7 +38,7 @@ def leaderboard_table(board: Leaderboard, space: Space, console: Console, title:
     for row in board.items:
         params = [formats.param(row.params[name]) if name in row.params else "" for name in space.names]
         table.add_row(*_facts(row), *params)
-    if console.measure(table).maximum <= console.width:
+    if console.measure(table, options=console.options.update(max_width=_UNLIMITED)).maximum <= console.width:
         return table
     table = _head(board.metric.name, ["params"], title)
     for row in board.items:

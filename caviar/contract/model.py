@@ -35,8 +35,9 @@ def _storable(text: str, field: str = "") -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise refusal(text, "a text that can be written as UTF-8", "it holds half of a surrogate pair",
-                      field=field) from None
+        raise refusal(
+            text, "a text that can be written as UTF-8", "it holds half of a surrogate pair", field=field
+        ) from None
     return text
 
 
@@ -59,8 +60,9 @@ def _check_json(value: object, path: tuple[str, ...]) -> None:
             _storable(str(key), ".".join(path))
             _check_json(child, (*path, str(key)))
     elif value is not None:
-        raise refusal(value, "a JSON value: an object, a list, a text, a finite number, true, false or null",
-                      field=".".join(path))
+        raise refusal(
+            value, "a JSON value: an object, a list, a text, a finite number, true, false or null", field=".".join(path)
+        )
 
 
 def check_number(value: float, field: str = "") -> None:
@@ -100,10 +102,13 @@ STORABLE = AfterValidator(_storable)
 JsonObject = dict[Annotated[str, STORABLE], FiniteJson]
 """A JSON object whose numbers are all finite."""
 
-Slug = Annotated[str, patterned(
-    r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$",
-    "a slug: 1–64 lower-case letters, digits, '.', '_' and '-', with a letter or digit at both ends",
-)]
+Slug = Annotated[
+    str,
+    patterned(
+        r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$",
+        "a slug: 1–64 lower-case letters, digits, '.', '_' and '-', with a letter or digit at both ends",
+    ),
+]
 """A name that is a key in paths."""
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200), STORABLE]

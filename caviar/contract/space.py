@@ -23,10 +23,13 @@ ParamValue = Scalar
 Params = dict[str, ParamValue]
 """A configuration: the natural value of every active parameter."""
 
-ParamName = Annotated[str, patterned(
-    r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
-    "the name of a parameter: a letter or '_', then at most 63 letters, digits and '_'",
-)]
+ParamName = Annotated[
+    str,
+    patterned(
+        r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        "the name of a parameter: a letter or '_', then at most 63 letters, digits and '_'",
+    ),
+]
 """A Python identifier of at most 64 characters."""
 
 MAX_PARAMETERS = 256
@@ -46,33 +49,57 @@ class _Numeric(Model):
 
     def _check_range(self, low: float, high: float, scale: ScaleName, step: float | None) -> None:
         if low >= high:
-            raise refusal(low, f"a number below high ({high})", "exchange low and high, or fix the value in the "
-                          "objective's config instead of searching it", field="low")
+            raise refusal(
+                low,
+                f"a number below high ({high})",
+                "exchange low and high, or fix the value in the objective's config instead of searching it",
+                field="low",
+            )
         if not math.isfinite(high - low):
             raise refusal(high, "a range whose width is a finite number", field="high")
         for field, bound in (("low", low), ("high", high)):
             if not SCALES[scale].contains(bound):
-                raise refusal(bound, f"a number in the domain of scale {scale} ({SCALES[scale].domain})",
-                              "move the bound or choose another scale", field=field)
+                raise refusal(
+                    bound,
+                    f"a number in the domain of scale {scale} ({SCALES[scale].domain})",
+                    "move the bound or choose another scale",
+                    field=field,
+                )
         if step is not None:
             self._check_step(low, high, scale, step)
 
     def _check_step(self, low: float, high: float, scale: ScaleName, step: float) -> None:
         if step > high - low + _rounding(low, high):
-            raise refusal(step, f"a step of at most high - low ({high - low})",
-                          "this space is too small for its grid", field="step")
+            raise refusal(
+                step,
+                f"a step of at most high - low ({high - low})",
+                "this space is too small for its grid",
+                field="step",
+            )
         if step < 2 * _rounding(low, high) or (high - low) / step > MAX_INTEGER:
-            raise refusal(step, "a step that tells neighbouring values apart in floating point",
-                          "use a larger step or a range nearer to 0", field="step")
+            raise refusal(
+                step,
+                "a step that tells neighbouring values apart in floating point",
+                "use a larger step or a range nearer to 0",
+                field="step",
+            )
         last = grid_value(low, step, round((high - low) / step))
         if abs(high - last) > _rounding(low, high):
             fitting = grid_value(low, step, math.floor((high - low) / step))
-            raise refusal(high, f"low plus a whole number of steps, such as {fitting}",
-                          "the last step would not end at high", field="high")
+            raise refusal(
+                high,
+                f"low plus a whole number of steps, such as {fitting}",
+                "the last step would not end at high",
+                field="high",
+            )
         for edge in (low - step / 2, high + step / 2):
             if not SCALES[scale].contains(edge):
-                raise refusal(step, f"a step whose half does not reach beyond the domain of scale {scale} "
-                              f"({SCALES[scale].domain})", "use a smaller step, or scale linear", field="step")
+                raise refusal(
+                    step,
+                    f"a step whose half does not reach beyond the domain of scale {scale} ({SCALES[scale].domain})",
+                    "use a smaller step, or scale linear",
+                    field="step",
+                )
 
 
 class FloatParameter(_Numeric):
@@ -241,11 +268,16 @@ def _check_conditions(space: dict[str, Any]) -> dict[str, Any]:
 
 def _check_condition(space: dict[str, Any], field: str, parent: str, values: list[Choice]) -> None:
     if parent not in space:
-        raise refusal(parent, f"the name of a parameter of this space{nearest(parent, space)}",
-                      "add the parent or fix its name", field=field)
+        raise refusal(
+            parent,
+            f"the name of a parameter of this space{nearest(parent, space)}",
+            "add the parent or fix its name",
+            field=field,
+        )
     if isinstance(space[parent], FloatParameter):
-        raise refusal(parent, "a categorical or int parent", "a real number is hardly ever equal to a listed value",
-                      field=field)
+        raise refusal(
+            parent, "a categorical or int parent", "a real number is hardly ever equal to a listed value", field=field
+        )
     for position, value in enumerate(values):
         expected = space[parent].refuse(value)
         if expected:
@@ -259,8 +291,12 @@ def _parents_first(space: Mapping[str, Any]) -> list[str]:
         ready = [name for name, parameter in waiting.items() if not any(p in waiting for p in parameter.when or ())]
         if not ready:
             circle = _circle(waiting)
-            raise refusal(" → ".join([*circle, circle[0]]), "conditions without a circle",
-                          "remove one of these conditions", field=f"{circle[0]}.when")
+            raise refusal(
+                " → ".join([*circle, circle[0]]),
+                "conditions without a circle",
+                "remove one of these conditions",
+                field=f"{circle[0]}.when",
+            )
         for name in ready:
             order.append(name)
             del waiting[name]
@@ -271,11 +307,18 @@ def _circle(waiting: Mapping[str, Any]) -> list[str]:
     walk = [next(iter(waiting))]
     while (parent := next(p for p in waiting[walk[-1]].when if p in waiting)) not in walk:
         walk.append(parent)
-    return walk[walk.index(parent):]
+    return walk[walk.index(parent) :]
 
 
-class Space(RootModel[Annotated[dict[ParamName, Parameter], Field(min_length=1, max_length=MAX_PARAMETERS),
-                                AfterValidator(_check_conditions)]]):
+class Space(
+    RootModel[
+        Annotated[
+            dict[ParamName, Parameter],
+            Field(min_length=1, max_length=MAX_PARAMETERS),
+            AfterValidator(_check_conditions),
+        ]
+    ]
+):
     """A search space: parameters by name, in the order given."""
 
     model_config = Model.model_config | {"extra": None}
@@ -341,9 +384,13 @@ class Space(RootModel[Annotated[dict[ParamName, Parameter], Field(min_length=1, 
         Raises:
             InvalidRequest: A value is missing, unknown, out of range, off the grid, or does not apply.
         """
-        errors = [FieldError(field=f"{prefix}.{name}", received=shown(value),
-                             expected=f"no such parameter{nearest(name, self.root)}")
-                  for name, value in params.items() if name not in self.root]
+        errors = [
+            FieldError(
+                field=f"{prefix}.{name}", received=shown(value), expected=f"no such parameter{nearest(name, self.root)}"
+            )
+            for name, value in params.items()
+            if name not in self.root
+        ]
         checked: Params = {}
         refused: set[str] = set()
         for name in self.parents_first:

@@ -79,6 +79,7 @@ async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
     deadline = asyncio.get_running_loop().time() + body.wait_s
     is_first = True
     while True:
+        num_openings = service.feed.num_openings
         # What it is granted while this claim waits is unknown to its list of leases, but not lost.
         take = partial(_from_store, worker_id=worker_id, body=body, lease_ttl_s=service.lease_ttl_s, may_lose=is_first)
         stored = await service.submit(take)
@@ -93,7 +94,7 @@ async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
         remaining_s = deadline - asyncio.get_running_loop().time()
         if assigned or stored.is_repeat or remaining_s <= 0 or service.feed.is_closed:
             return Claimed(assigned=assigned, retry_after_s=0.0 if assigned else _IDLE_RETRY_S)
-        await service.feed.wait(remaining_s)
+        await service.feed.wait_for_work(num_openings, remaining_s)
         if service.claims.get(worker_id, (None, None))[0] != body.request_id:
             # The worker has asked anew, so nobody waits for this answer any more.
             return Claimed(assigned=[], retry_after_s=_IDLE_RETRY_S)

@@ -58,6 +58,19 @@ def end_trial(
     )
 
 
+def end_overdue(
+    tx: Transaction, trial: Record, spec: StudySpec, *, how: AttemptEnd, outcome: Outcome | None = None
+) -> None:
+    """End a trial whose attempt has used up its seconds; one that has not reported an epoch by then has failed."""
+    ended = TrialState.FAILED if trial.value is None else TrialState.COMPLETE
+    evidence: Evidence = {
+        "rule": "max_trial_seconds",
+        "epoch": trial.num_epochs,
+        "threshold": spec.budget.max_trial_seconds,
+    }
+    end_trial(tx, trial, ended, StopReason.TIME_LIMIT, how=how, evidence=evidence, outcome=outcome)
+
+
 def requeue_trial(
     tx: Transaction,
     trial: Record,

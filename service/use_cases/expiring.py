@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
+from caviar.contract.states import AttemptEnd, EndReason, StudyState
 from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.store import leases, studies, trials
@@ -45,19 +45,7 @@ def _end_overdue(tx: Transaction, study: Record, spec: StudySpec) -> None:
     for lease in leases.running(tx, study.id):
         if not rules.is_overdue(spec.budget, started_at=lease.started_at, now=tx.now):
             continue
-        trial = trials.with_lease(tx, lease.trial_id)
-        ending.end_trial(
-            tx,
-            trial,
-            TrialState.FAILED if trial.value is None else TrialState.COMPLETE,
-            StopReason.TIME_LIMIT,
-            how=AttemptEnd.STOPPED,
-            evidence={
-                "rule": "max_trial_seconds",
-                "epoch": trial.num_epochs,
-                "threshold": spec.budget.max_trial_seconds,
-            },
-        )
+        ending.end_overdue(tx, trials.with_lease(tx, lease.trial_id), spec, how=AttemptEnd.STOPPED)
         ending.settle_study(tx, study.id)
 
 

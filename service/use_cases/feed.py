@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from service.store.transaction import Event
 
 _KEPT_EVENTS = 2000
+# Events after which there may be a trial to hand out, unlike after the measurements that are most of the feed.
+_OPENINGS = frozenset(
+    {"study_created", "study_changed", "study_edited", "trial_created", "trial_requeued", "trial_ended"}
+)
 
 
 class Feed:
-    """The newest events of each study, and a bell that rings with every commit."""
+    """The newest events of each study, and a bell that rings with every commit.
+
+    Attributes:
+        num_openings: Rises whenever there may be new work for a worker in a long poll.
+        is_closed: Whether nothing will be published any more.
+    """
 
     def __init__(self) -> None:
         """An empty feed, not yet bound to an event loop."""
         self._recent: dict[int, deque[Event]] = defaultdict(lambda: deque(maxlen=_KEPT_EVENTS))
         self._waiting: set[asyncio.Future[None]] = set()
+        self._idle: set[asyncio.Future[None]] = set()
+        self.num_openings = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False
 
@@ -40,21 +51,21 @@ class Feed:
 
     async def wait(self, timeout_s: float) -> bool:
         """Return at the next commit that has events or on `close`; false after the timeout."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await future
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting.discard(future)
-        return True
+        return await _rung(self._waiting, timeout_s)
+
+    async def wait_for_work(self, num_seen: int, timeout_s: float) -> bool:
+        """Return once `num_openings` is no longer `num_seen`, or on `close`; false after the timeout.
+
+        Args:
+            num_seen: What it was before the caller looked for work: what came since then is not missed.
+            timeout_s: Seconds to wait at most.
+        """
+        return self.num_openings != num_seen or await _rung(self._idle, timeout_s)
 
     def close(self) -> None:
         """Wake everybody for the last time; to be called on the event loop's thread."""
         self.is_closed = True
-        self._ring()
+        _ring(self._waiting | self._idle)
 
     def close_soon(self) -> None:
         """Close from any thread or signal handler."""
@@ -68,9 +79,26 @@ class Feed:
             if recent and event.seq != recent[-1].seq + 1:
                 recent.clear()
             recent.append(event)
-        self._ring()
+        _ring(self._waiting)
+        if any(event.kind in _OPENINGS for event in events):
+            self.num_openings += 1
+            _ring(self._idle)
 
-    def _ring(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+
+async def _rung(waiting: set[asyncio.Future[None]], timeout_s: float) -> bool:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting.add(future)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await future
+    except TimeoutError:
+        return False
+    finally:
+        waiting.discard(future)
+    return True
+
+
+def _ring(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)

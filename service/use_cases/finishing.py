@@ -33,7 +33,10 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
         return _finished_before(tx, trial, body)
     search = searches.of(trial.study_id)
     error = None if body.error is None else body.error.model_dump(mode="json")
-    if body.outcome is Outcome.COMPLETE and trial.num_epochs > 0:
+    is_overdue = rules.is_overdue(search.spec.budget, started_at=trial.leased_at, now=tx.now)
+    if body.outcome is Outcome.COMPLETE and is_overdue and trial.num_epochs < search.spec.budget.max_epochs:
+        ending.end_overdue(tx, trial, search.spec, how=AttemptEnd.FINISHED, outcome=Outcome.COMPLETE)
+    elif body.outcome is Outcome.COMPLETE and trial.num_epochs > 0:
         _complete(tx, search, trial)
     elif body.outcome is Outcome.COMPLETE:
         nothing: dict[str, Any] = {

@@ -15,6 +15,7 @@ from service.web.chart import Chart, study_chart, trial_chart
 STUDIES_PER_PAGE = 50
 ROWS_PER_PAGE = 100
 MAX_CURVES = 500
+MAX_ROUNDS = 8
 
 Context = dict[str, Any]
 
@@ -33,9 +34,8 @@ def study(service: Service, name: str, offset: int) -> Context:
     """A study with all parts of its page."""
     with service.reading() as tx:
         view = reading.study(tx, name)
-        found = _summary(tx, service, view) | _leaderboard(tx, view, offset) | {"chart": _chart(tx, view)}
-        found["rounds"] = [(entry, board.windows(entry, view.space)) for entry in reading.rounds(tx, name).items]
-    return found
+        parts = _summary(tx, service, view) | _leaderboard(tx, view, offset) | _rounds(tx, view)
+        return parts | {"chart": _chart(tx, view)}
 
 
 def summary(service: Service, name: str) -> Context:
@@ -56,6 +56,12 @@ def curves(service: Service, name: str) -> Context:
     with service.reading() as tx:
         view = reading.study(tx, name)
         return {"study": view, "chart": _chart(tx, view)}
+
+
+def rounds(service: Service, name: str) -> Context:
+    """The newest rounds of a study."""
+    with service.reading() as tx:
+        return _rounds(tx, reading.study(tx, name))
 
 
 def trial(service: Service, trial_id: int) -> Context:
@@ -99,6 +105,16 @@ def _leaderboard(tx: Transaction, view: StudyView, offset: int) -> Context:
         "offset": offset,
         "previous_after": max(0, offset - ROWS_PER_PAGE),
         "next_after": found.next_after,
+    }
+
+
+def _rounds(tx: Transaction, view: StudyView) -> Context:
+    opened = reading.rounds(tx, view.name).items
+    newest = opened[: -MAX_ROUNDS - 1 : -1]
+    return {
+        "study": view,
+        "rounds": [(entry, board.windows(entry, view.space)) for entry in newest],
+        "num_earlier_rounds": len(opened) - len(newest),
     }
 
 

@@ -63,6 +63,12 @@ def show_curves(request: Request, name: str) -> Response:
     return page("fragments/curves.html", **pages.curves(request.app.state.service, name))
 
 
+@_pages.get("/studies/{name}/fragments/rounds")
+def show_rounds(request: Request, name: str) -> Response:
+    """The newest rounds of a study's strategy."""
+    return page("fragments/rounds.html", **pages.rounds(request.app.state.service, name))
+
+
 @_pages.get("/trials/{trial_id}")
 def show_trial(request: Request, trial_id: TrialId) -> Response:
     """One trial: parameters, curve, attempts, why it ended."""

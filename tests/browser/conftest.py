@@ -67,7 +67,8 @@ def worker(origin: str) -> Iterator[ScriptedWorker]:
 @pytest.fixture
 def study(request: pytest.FixtureRequest) -> str:
     """A name for a study, the test's own."""
-    return request.node.name.removeprefix("test_").replace("_", "-").split("[")[0][:60].strip("-")
+    name: str = request.node.name
+    return name.removeprefix("test_").replace("_", "-").split("[")[0][:60].strip("-")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.chromium import DEADLINE_MS
 from tests.browser.conftest import Opened
 from tests.service.web.trials import ScriptedWorker
 
@@ -21,7 +22,7 @@ def visit(page: Page, study: str) -> None:
 
 
 def is_same_document(page: Page) -> bool:
-    return page.evaluate("document.body.dataset.mark") == "same document"
+    return bool(page.evaluate("document.body.dataset.mark === 'same document'"))
 
 
 def points(page: Page, trial_id: int) -> int:
@@ -82,7 +83,7 @@ def test_a_curve_grows_with_each_epoch(open_page: Opened, worker: ScriptedWorker
         worker.report(trial, 0.9 - epoch / 10, first=epoch)
         expect(page.locator(f"#trial-{trial['trial_id']} .reach")).to_have_text(f"{epoch}/8")
         page.wait_for_function(
-            "([id, n]) => document.querySelector(`#curve-${id} polyline`).getAttribute('points').split(' ').length === n",
+            "([id, n]) => document.querySelector(`#curve-${id} polyline`).points.numberOfItems === n",
             arg=[trial["trial_id"], epoch],
         )
     # Within the axis a curve grows from the events themselves: the picture is not fetched again.
@@ -121,10 +122,31 @@ def test_a_retried_trial_begins_its_curve_again(open_page: Opened, worker: Scrip
     assert again["trial_id"] == trial["trial_id"]
     worker.report(again, 0.6)
     page.wait_for_function(
-        "id => document.querySelector(`#curve-${id} polyline`)?.getAttribute('points').split(' ').length === 1",
+        "id => document.querySelector(`#curve-${id} polyline`)?.points.numberOfItems === 1",
         arg=trial["trial_id"],
     )
     expect(page.locator(f"#trial-{trial['trial_id']}")).to_contain_text("attempt 2")
+
+
+def test_a_new_round_appears_and_open_rounds_stay_open(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
+    page, _ = open_page()
+    worker.submit(study, strategy={"kind": "coarse_to_fine"}, budget={"max_trials": 60, "max_epochs": 1})
+    visit(page, study)
+    expect(page.locator("#rounds")).to_be_hidden()
+    is_later_round_open = False
+    for number in range(40):
+        [trial] = worker.claim()
+        worker.report(trial, 0.5 + number / 100)
+        worker.finish(trial)
+        if number == 0:
+            expect(page.locator("#round-0")).to_have_attribute("open", "")
+        is_later_round_open = len(worker.http.get(f"/api/v1/studies/{study}/rounds").json()["items"]) > 1
+        if is_later_round_open:
+            break
+    assert is_later_round_open
+    expect(page.locator("#round-1")).to_have_attribute("open", "")
+    expect(page.locator("#round-0")).to_have_attribute("open", "")
+    assert is_same_document(page)
 
 
 def test_without_a_stream_the_page_asks_again_and_again(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
@@ -182,7 +204,8 @@ def test_a_deleted_study_is_said_to_be_gone(open_page: Opened, worker: ScriptedW
     worker.post(f"/studies/{study}:stop", {})
     expect(page.locator("#summary")).to_contain_text("stopped")
     assert worker.http.delete(f"/api/v1/studies/{study}").status_code < 300
-    expect(page.locator("#live")).to_have_text("deleted: there is nothing to follow")
+    # Nothing happens any more in a deleted study: the page finds out when it asks by itself.
+    expect(page.locator("#live")).to_have_text("deleted: there is nothing to follow", timeout=2 * DEADLINE_MS)
 
 
 def test_nothing_flashes_for_those_who_asked_for_calm(open_page: Opened, worker: ScriptedWorker, study: str) -> None:

@@ -48,7 +48,8 @@ PALE_TEXTS = """() => {
     const [a, b] = [light(over(rgba(color), back)), light(back)];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     seen += 1;
-    if (ratio < 4.5) pale.push(`${ratio.toFixed(2)} ${element.className} ${walker.currentNode.data.trim().slice(0, 40)}`);
+    const text = walker.currentNode.data.trim().slice(0, 40);
+    if (ratio < 4.5) pale.push(`${ratio.toFixed(2)} ${element.className} ${text}`);
   }
   return { seen, pale };
 }"""

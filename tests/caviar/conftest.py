@@ -18,6 +18,7 @@ from caviar import Client
 from caviar.cli.machine import free_port
 from service.app import create_app, prepare
 from service.settings import ServiceSettings
+from tests.caviar.output import read_until
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer
 
 
@@ -51,14 +52,7 @@ def _served(folder: Path) -> Iterator[ServiceProcess]:
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Uvicorn running" in line:
-                break
-        else:
-            pytest.fail("the service did not start:\n" + "".join(said))
+        read_until(process, "Uvicorn running")
         try:
             yield ServiceProcess(f"http://127.0.0.1:{port}", process, folder / "caviar.db")
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,16 +27,20 @@ def run(*arguments: str, stdin: str | None = None) -> Result:
 
 
 @pytest.fixture
-def ask(service: ServiceProcess, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs commands that find the service in the environment."""
-    monkeypatch.setenv("CAVIAR_URL", service.url)
-    monkeypatch.setenv("CAVIAR_TOKEN", TOKEN)
-    return run
+def client(service: ServiceProcess) -> Iterator[Client]:
+    """A client of the service, on which the test leaves nothing behind."""
+    with Client(service.url, TOKEN) as client:
+        yield client
+        for left in list(client.studies()):
+            client.delete_study(left.name)
 
 
 @pytest.fixture
-def client(service: ServiceProcess) -> Client:
-    return Client(service.url, TOKEN)
+def ask(client: Client, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs commands that find the service in the environment."""
+    monkeypatch.setenv("CAVIAR_URL", client.url)
+    monkeypatch.setenv("CAVIAR_TOKEN", TOKEN)
+    return run
 
 
 def test_version() -> None:
@@ -135,11 +139,11 @@ def test_narrow_output_has_one_column_for_all_parameters(
 ) -> None:
     client.create_study(study("narrow", budget={"max_trials": 1, "max_epochs": 1}))
     remote_trainer.train([0.5])
-    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("COLUMNS", "80")
     result = ask("top", "narrow", "--once")
     assert "params" in result.stdout
     assert "learning_rate=" in result.stdout
-    assert max(map(len, result.stdout.splitlines())) <= 90
+    assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 def test_unknown_study_is_one_sentence(ask: Run) -> None:

@@ -21,6 +21,7 @@ from caviar.cli import app, machine
 from caviar.cli.children import Children, Interrupted
 from caviar.cli.console import CommandFailed
 from caviar.contract.errors import Unavailable
+from tests.caviar.output import read_until
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer, study
 
 _DEADLINE_S = 60.0
@@ -35,26 +36,32 @@ def port() -> int:
     return machine.free_port()
 
 
-def _start(children: Children, folder: Path, port: int) -> Client:
-    client = Client(machine.local_url("127.0.0.1", port), TOKEN)
-    machine.start_service(
-        children, client, ["--port", str(port)], environment=_environment(folder), log=folder / "service.log"
-    )
-    return client
+@pytest.fixture
+def client(port: int) -> Iterator[Client]:
+    """A client of the service that the test starts."""
+    with Client(machine.local_url("127.0.0.1", port), TOKEN) as client:
+        yield client
 
 
-def test_service_answers_once_started_and_is_gone_after_the_block(tmp_path: Path, port: int) -> None:
+def _start(children: Children, client: Client, folder: Path, *options: str) -> None:
+    port = client.url.rpartition(":")[2]
+    arguments = ["--port", port, *options]
+    log = folder / "service.log"
+    machine.start_service(children, client, arguments, environment=_environment(folder), log=log)
+
+
+def test_service_answers_once_started_and_is_gone_after_the_block(tmp_path: Path, client: Client) -> None:
     with Children() as children:
-        client = _start(children, tmp_path, port)
+        _start(children, client, tmp_path)
         assert client.workers().items == []
     with pytest.raises(Unavailable):
         client.workers()
     assert "Uvicorn running" in (tmp_path / "service.log").read_text()
 
 
-def test_end_of_a_vital_child_is_told(tmp_path: Path, port: int) -> None:
+def test_end_of_a_vital_child_is_told(tmp_path: Path, client: Client) -> None:
     with Children() as children:
-        _start(children, tmp_path, port)
+        _start(children, client, tmp_path)
         [service] = psutil.Process().children()
         service.kill()
         with pytest.raises(CommandFailed, match="the service was killed by SIGKILL"):
@@ -63,16 +70,9 @@ def test_end_of_a_vital_child_is_told(tmp_path: Path, port: int) -> None:
         assert children.newly_ended() == []
 
 
-def test_service_that_cannot_start_is_told(tmp_path: Path, port: int) -> None:
-    with Children() as children, Client(machine.local_url("127.0.0.1", port), TOKEN) as client:
-        with pytest.raises(CommandFailed, match="the service ended with status 1"):
-            machine.start_service(
-                children,
-                client,
-                ["--database", "nonsense://", "--port", str(port)],
-                environment=_environment(tmp_path),
-                log=tmp_path / "service.log",
-            )
+def test_service_that_cannot_start_is_told(tmp_path: Path, client: Client) -> None:
+    with Children() as children, pytest.raises(CommandFailed, match="the service ended with status 1"):
+        _start(children, client, tmp_path, "--database", "nonsense://")
     assert "nonsense" in (tmp_path / "service.log").read_text()
 
 
@@ -86,9 +86,9 @@ def test_signal_is_told_and_handlers_are_given_back() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
-def test_child_that_does_not_listen_is_killed(tmp_path: Path, port: int) -> None:
+def test_child_that_does_not_listen_is_killed(tmp_path: Path, client: Client) -> None:
     with Children(grace_s=0.0) as children:
-        _start(children, tmp_path, port)
+        _start(children, client, tmp_path)
         [service] = psutil.Process().children()
         service.suspend()
     assert not psutil.pid_exists(service.pid)
@@ -99,7 +99,7 @@ def test_children_end_even_if_their_parent_is_killed(tmp_path: Path, port: int) 
     with subprocess.Popen(
         command, env=_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as up:
-        _read_until(up, "Caviar is up")
+        read_until(up, "Caviar is up")
         children = psutil.Process(up.pid).children(recursive=True)
         assert len(children) >= 2
         up.kill()
@@ -112,7 +112,7 @@ def test_up_ends_all_of_them_on_sigterm(tmp_path: Path, port: int) -> None:
     with subprocess.Popen(
         command, env=_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as up:
-        _read_until(up, "Caviar is up")
+        read_until(up, "Caviar is up")
         children = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(signal.SIGTERM)
         said, _ = up.communicate(timeout=_DEADLINE_S)
@@ -126,7 +126,7 @@ def test_up_says_that_the_service_died(tmp_path: Path, port: int) -> None:
     with subprocess.Popen(
         command, env=_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as up:
-        _read_until(up, "Caviar is up")
+        read_until(up, "Caviar is up")
         [service] = [child for child in psutil.Process(up.pid).children() if "serve" in child.cmdline()]
         service.kill()
         said, _ = up.communicate(timeout=_DEADLINE_S)
@@ -140,7 +140,7 @@ def test_taken_port_is_refused_before_anything_starts() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         number = str(taken.getsockname()[1])
-        for command in ("up", "demo"):
+        for command in ("up", "demo", "serve"):
             result = CliRunner().invoke(app, [command, "--port", number])
             assert result.exit_code == 1
             assert f"cannot listen on 127.0.0.1, port {number}" in result.stderr
@@ -225,9 +225,9 @@ def test_top_moves_with_the_study_and_ends_with_it(service: ServiceProcess, trai
             terminal.close()
 
 
-def test_top_outlasts_a_restart_of_the_service(tmp_path: Path, port: int) -> None:
+def test_top_outlasts_a_restart_of_the_service(tmp_path: Path, client: Client) -> None:
     with Children() as children:
-        client = _start(children, tmp_path, port)
+        _start(children, client, tmp_path)
         client.create_study(study("patient"))
         terminal = Terminal("top", "patient", "--url", client.url, environment=_environment(tmp_path))
         try:
@@ -235,19 +235,9 @@ def test_top_outlasts_a_restart_of_the_service(tmp_path: Path, port: int) -> Non
             children.stop()
             terminal.read_until("no answer for")
             with Children() as others:
-                client = _start(others, tmp_path, port)
+                _start(others, client, tmp_path)
                 client.stop("patient")
                 assert terminal.end() == 0, terminal.seen
                 assert "is stopped" in terminal.seen
         finally:
             terminal.close()
-
-
-def _read_until(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if text in line:
-            return
-    pytest.fail(f"the command ended without saying {text!r}; it said:\n" + "".join(said))

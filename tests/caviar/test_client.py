@@ -127,7 +127,7 @@ def test_trial_and_its_measurements(client: Client, trainer: Trainer) -> None:
     assert (trial.state, trial.value, trial.best_epoch) == (TrialState.COMPLETE, 0.5, 2)
     assert len(trial.attempts) == 1
     for attempts in ("current", "all"):
-        measured = client.measurements(trial_id, attempts)  # type: ignore[arg-type]  # one of its two words
+        measured = client.measurements(trial_id, attempts)
         assert [(item.epoch, item.metrics["val_loss"]) for item in measured.items] == [(1, 0.9), (2, 0.5)]
 
 

@@ -110,7 +110,7 @@ def test_answer_of_another_program_is_told_from_a_caviar_error(status: int, kind
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"[1, 2]", b'{"name": 3}', b"\xff"])
 def test_success_of_another_program_is_not_taken_for_a_study(body: bytes) -> None:
     client = _client(lambda _request: httpx2.Response(200, content=body))
-    with pytest.raises(RequestError, match="is no StudyView.*check that a Caviar service"):
+    with pytest.raises(RequestError, match=r"is no StudyView.*check that a Caviar service"):
         client.study("small")
 
 

@@ -23,7 +23,7 @@ from caviar.contract.messages import OfferedObjective
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
 from caviar.contract.study import Metric
-from worker.objectives.errors import LoadError
+from worker.objectives.errors import Infeasible, LoadError
 from worker.objectives.mlp import MlpObjective
 from worker.objectives.protocol import Objective, Params
 
@@ -106,6 +106,8 @@ def instantiate(
         data_seed: Seed of the split of the data.
         metric: What the study compares.
         max_epochs: Last epoch of the trial.
+    Raises:
+        Infeasible: The study gives a config to a class that takes none.
     """
     known = {
         "config": dict(config),
@@ -117,6 +119,9 @@ def instantiate(
     declared = inspect.signature(cls).parameters.values()
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in declared):
         names = {parameter.name for parameter in declared}
+        if config and "config" not in names:
+            raise Infeasible(f"received the config {dict(config)}, but {cls.__name__} takes none; declare `config` in its "
+                             "constructor, or leave the config out of the study")
         known = {name: value for name, value in known.items() if name in names}
     return cls(**known)
 

@@ -11,6 +11,8 @@ const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
 const PAUSE_MS = { curves: 1000, studies: 1000 };
 const USUAL_PAUSE_MS = 250;
 const STUDIES_POLL_MS = 5000;
+// Some facts change without an event: workers come and go, the study is deleted.
+const QUIET_POLL_MS = 15000;
 
 function flash({ added, changed }) {
   if (isCalm.matches) return;
@@ -46,12 +48,15 @@ function startStudy() {
   const all = () => fragments.forEach((fragment) => fragment.invalidate());
   const onEvent = (kind, data) => {
     if (main.dataset.trial && data.trial_id !== Number(main.dataset.trial)) return;
-    if (kind !== "measured" || main.dataset.trial) return all();
-    if (!chart.append(data)) fragments.get("curves").invalidate();
+    if (main.dataset.trial) return all();
+    if (kind !== "measured" || !chart.append(data)) fragments.get("curves").invalidate();
+    if (kind === "round_opened") fragments.get("rounds").invalidate();
     fragments.get("summary").invalidate();
     fragments.get("leaderboard").invalidate();
   };
   stream = new Stream(main.dataset.events, Number(main.dataset.seq), { onEvent, onGap: all });
+  const head = fragments.get("summary") ?? fragments.get("trial");
+  new Poll(() => document.hidden || head.invalidate(), QUIET_POLL_MS).start();
 }
 
 function startStudies() {

@@ -41,8 +41,13 @@ def grids(draw: st.DrawFn) -> dict[str, Any]:
     scale = draw(st.sampled_from(["linear", "log"]))
     low = draw(st.integers(-1000, 1000)) if scale == "linear" else draw(st.integers(step, 1000))
     high = low + steps * step
-    return {"type": "float", "low": float(low * unit), "high": float(high * unit), "step": float(step * unit),
-            "scale": scale}
+    return {
+        "type": "float",
+        "low": float(low * unit),
+        "high": float(high * unit),
+        "step": float(step * unit),
+        "scale": scale,
+    }
 
 
 @st.composite
@@ -68,10 +73,12 @@ def spaces(draw: st.DrawFn) -> Space:
     body: dict[str, Any] = {}
     for name in names:
         parameter = draw(floats() | grids() | ints() | categoricals())
-        parents = [p for p in body if body[p]["type"] != "float"]
-        if parents and draw(st.booleans()):
+        parents: list[str] = [p for p in body if body[p]["type"] != "float"]
+        is_conditional: bool = draw(st.booleans())
+        if parents and is_conditional:
             parent = draw(st.sampled_from(parents))
             values = body[parent].get("choices") or [body[parent]["low"], body[parent]["high"]]
             parameter["when"] = {parent: draw(st.lists(st.sampled_from(values), min_size=1, max_size=3))}
         body[name] = parameter
-    return Space.model_validate({name: body[name] for name in draw(st.permutations(names))})
+    order: st.SearchStrategy[list[str]] = st.permutations(names)
+    return Space.model_validate({name: body[name] for name in draw(order)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,24 +29,27 @@ TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issub
 
 
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.code)
-def test_an_error_comes_back_from_its_problem_body_as_what_it_was(kind):
+def test_an_error_comes_back_from_its_problem_body_as_what_it_was(kind: Any) -> None:
     error = kind("it went wrong", errors=[FieldError(field="a.b", received=[math.nan], expected="a number")])
     body = json.loads(json.dumps(error.problem(), allow_nan=False))
     back = from_problem(body, error.status)
     assert type(back) is kind
     assert (back.detail, back.errors, str(back), back.problem()) == (
-        error.detail, error.errors, str(error), error.problem()
+        error.detail,
+        error.errors,
+        str(error),
+        error.problem(),
     )
 
 
-def test_codes_name_one_class_each_and_statuses_are_those_of_errors():
+def test_codes_name_one_class_each_and_statuses_are_those_of_errors() -> None:
     assert len({kind.code for kind in TREE}) == len(TREE)
     assert all(400 <= kind.status < 600 for kind in TREE)
     assert all(kind.__doc__ and kind.title and kind.code.islower() for kind in TREE)
 
 
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.code)
-def test_errors_are_divided_by_what_the_caller_can_do(kind):
+def test_errors_are_divided_by_what_the_caller_can_do(kind: Any) -> None:
     assert issubclass(kind, RequestError) == (kind.status < 500 and kind is not LeaseLost)
 
 
@@ -60,19 +64,21 @@ def test_errors_are_divided_by_what_the_caller_can_do(kind):
         ([], 418, RequestError, "[]"),
     ],
 )
-def test_an_answer_that_is_no_problem_body_of_ours_is_shown_as_it_is(body, status, kind, detail):
+def test_an_answer_that_is_no_problem_body_of_ours_is_shown_as_it_is(
+    body: Any, status: Any, kind: Any, detail: Any
+) -> None:
     error = from_problem(body, status)
     assert (type(error), error.detail, error.errors) == (kind, detail, ())
 
 
-def test_malformed_fields_in_a_problem_body_are_shown_as_they_are():
+def test_malformed_fields_in_a_problem_body_are_shown_as_they_are() -> None:
     error = from_problem({"code": "invalid_request", "errors": [{"field": 3}, "x"]}, 422)
     assert isinstance(error, InvalidRequest)
     assert [entry.received for entry in error.errors] == ["{'field': 3}", "x"]
     assert from_problem({"code": "invalid_request", "errors": "many"}, 422).errors == ()
 
 
-def test_more_errors_than_anybody_reads_are_counted():
+def test_more_errors_than_anybody_reads_are_counted() -> None:
     many = [FieldError(field=str(i), received=i, expected="none") for i in range(250)]
     told = InvalidRequest("no", errors=many).problem()["errors"]
     assert len(told) == 101
@@ -80,9 +86,14 @@ def test_more_errors_than_anybody_reads_are_counted():
     assert len(InvalidRequest("no", errors=many[:100]).problem()["errors"]) == 100
 
 
-def test_an_error_prints_its_fields_line_by_line():
-    error = InvalidRequest("2 fields", errors=[
-        FieldError(field="a", received="1", expected="a number"), FieldError(field="", received=None, expected="a body")])
+def test_an_error_prints_its_fields_line_by_line() -> None:
+    error = InvalidRequest(
+        "2 fields",
+        errors=[
+            FieldError(field="a", received="1", expected="a number"),
+            FieldError(field="", received=None, expected="a body"),
+        ],
+    )
     assert str(error) == "2 fields\n  a: received '1', expected a number\n  body: received None, expected a body"
 
 
@@ -104,12 +115,12 @@ def test_an_error_prints_its_fields_line_by_line():
     ],
     ids=range(12),
 )
-def test_refused_values_are_shown_in_json_and_shortened(value, expected):
+def test_refused_values_are_shown_in_json_and_shortened(value: Any, expected: Any) -> None:
     assert (shown(value), type(shown(value))) == (expected, type(expected))
 
 
 @given(st.recursive(st.none() | st.integers() | st.floats() | st.text(st.characters()) | st.binary(), st.lists))
-def test_whatever_was_refused_can_be_shown_and_showing_it_twice_changes_nothing(value):
+def test_whatever_was_refused_can_be_shown_and_showing_it_twice_changes_nothing(value: Any) -> None:
     once = shown(value)
     text = json.dumps(once, allow_nan=False, ensure_ascii=False)
     assert len(text.encode()) < 5000
@@ -123,7 +134,7 @@ class Options(BaseModel):
     rate: float
 
 
-def test_unions_of_other_models_are_told_as_one_field():
+def test_unions_of_other_models_are_told_as_one_field() -> None:
     body = {"size": [1], "rate": "fast"}
     with pytest.raises(ValidationError) as caught:
         Options.model_validate(body)
@@ -134,7 +145,13 @@ def test_unions_of_other_models_are_told_as_one_field():
     }
 
 
-def test_errors_of_types_without_a_model_are_told_too():
+def test_errors_of_types_without_a_model_are_told_too() -> None:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(list[int]).validate_python([1, [2], {}])
     assert [error.field for error in field_errors(caught.value, [1, [2], {}])] == ["1", "2"]
+
+
+def test_errors_in_sequences_that_are_no_lists_are_told_by_position() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[str, tuple[list[int], ...]]).validate_python({"a": ([1], ["x"])})
+    assert [error.field for error in field_errors(caught.value, {"a": ([1], ["x"])})] == ["a.1.0"]

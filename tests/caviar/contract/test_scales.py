@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -22,7 +23,7 @@ NATURAL = {
 
 @pytest.mark.parametrize("name", SCALES)
 @given(data=st.data())
-def test_the_way_there_and_back_ends_where_it_began(name, data):
+def test_the_way_there_and_back_ends_where_it_began(name: Any, data: Any) -> None:
     scale = SCALES[name]
     x = data.draw(NATURAL[name])
     back = scale.backward(scale.forward(x))
@@ -39,7 +40,7 @@ def test_the_way_there_and_back_ends_where_it_began(name, data):
 
 @pytest.mark.parametrize("name", SCALES)
 @given(data=st.data())
-def test_a_greater_value_never_has_a_lesser_coordinate(name, data):
+def test_a_greater_value_never_has_a_lesser_coordinate(name: Any, data: Any) -> None:
     scale = SCALES[name]
     a, b = sorted((data.draw(NATURAL[name]), data.draw(NATURAL[name])))
     assert scale.forward(a) <= scale.forward(b)
@@ -49,14 +50,14 @@ def test_a_greater_value_never_has_a_lesser_coordinate(name, data):
 
 
 @given(st.floats(0.5, 1))
-def test_the_complement_of_a_value_near_one_is_exact(x):
+def test_the_complement_of_a_value_near_one_is_exact(x: Any) -> None:
     assert Fraction(1.0 - x) == 1 - Fraction(x)
 
 
 @given(st.floats(0.5, 1, exclude_max=True))
 @example(1 - 2**-53)
 @example(0.999)
-def test_the_reverse_log_coordinate_follows_the_exact_complement(x):
+def test_the_reverse_log_coordinate_follows_the_exact_complement(x: Any) -> None:
     with localcontext() as context:
         context.prec = 50
         complement = 1 - Fraction(x)
@@ -67,7 +68,7 @@ def test_the_reverse_log_coordinate_follows_the_exact_complement(x):
 
 @given(st.floats(0, 36))
 @example(1e-300)
-def test_the_way_back_from_reverse_log_is_the_nearest_double_or_its_neighbour(t):
+def test_the_way_back_from_reverse_log_is_the_nearest_double_or_its_neighbour(t: Any) -> None:
     with localcontext() as context:
         context.prec = 400
         exact = 1 - (-Decimal(t)).exp()
@@ -76,7 +77,7 @@ def test_the_way_back_from_reverse_log_is_the_nearest_double_or_its_neighbour(t)
 
 
 @given(st.floats(-700, 36))
-def test_the_way_back_from_logit_keeps_the_digits_of_the_smaller_side(t):
+def test_the_way_back_from_logit_keeps_the_digits_of_the_smaller_side(t: Any) -> None:
     with localcontext() as context:
         context.prec = 60
         exact = 1 / (1 + (-Decimal(t)).exp())
@@ -93,7 +94,7 @@ def test_the_way_back_from_logit_keeps_the_digits_of_the_smaller_side(t):
         ("logit", [5e-324, 1 - 2**-53], [0, 1, math.nan]),
     ],
 )
-def test_domains_end_where_the_coordinate_would_be_infinite(name, inside, outside):
+def test_domains_end_where_the_coordinate_would_be_infinite(name: Any, inside: Any, outside: Any) -> None:
     scale = SCALES[name]
     assert all(scale.contains(x) for x in inside)
     assert not any(scale.contains(x) for x in outside)
@@ -101,21 +102,23 @@ def test_domains_end_where_the_coordinate_would_be_infinite(name, inside, outsid
 
 
 @given(low=st.integers(-1000, 1000), step=st.integers(1, 1000), position=st.integers(0, 1000), places=st.integers(0, 6))
-def test_grid_values_are_the_decimals_that_a_person_would_write(low, step, position, places):
+def test_grid_values_are_the_decimals_that_a_person_would_write(
+    low: Any, step: Any, position: Any, places: Any
+) -> None:
     unit = Decimal(1).scaleb(-places)
     value = grid_value(float(low * unit), float(step * unit), position)
     assert value == float((low + position * step) * unit)
 
 
 @given(low=st.integers(-(2**52), 2**52), step=st.integers(1, 1000), position=st.integers(0, 1000))
-def test_grid_values_of_whole_numbers_are_whole_numbers(low, step, position):
+def test_grid_values_of_whole_numbers_are_whole_numbers(low: Any, step: Any, position: Any) -> None:
     value = grid_value(low, step, position)
     assert isinstance(value, int)
     assert value == low + position * step
 
 
 @pytest.mark.parametrize("name", SCALES)
-def test_the_ends_of_an_axis_are_its_bounds(name):
+def test_the_ends_of_an_axis_are_its_bounds(name: Any) -> None:
     axis = Axis(SCALES[name], 0.1, 0.7)
     assert (axis.from_unit(0.0), axis.from_unit(1.0)) == (0.1, 0.7)
     assert (axis.to_unit(0.1), axis.to_unit(0.7)) == (0.0, 1.0)
@@ -123,7 +126,7 @@ def test_the_ends_of_an_axis_are_its_bounds(name):
     assert axis.edges == (0.1, 0.7)
 
 
-def test_a_grid_owns_half_a_step_beyond_both_ends():
+def test_a_grid_owns_half_a_step_beyond_both_ends() -> None:
     axis = Axis(SCALES["linear"], 1, 4, 1)
     assert axis.edges == (0.5, 4.5)
     assert axis.num_values == 4

@@ -6,6 +6,7 @@ The seeds are fixed, so each test either always passes or always fails. A p-valu
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from scipy import stats
 from caviar.contract.scales import SCALES
 from caviar.contract.space import Parameter
 
-PARAMETER = TypeAdapter(Parameter)
+PARAMETER: TypeAdapter[Any] = TypeAdapter(Parameter)
 UNITS = np.random.default_rng(20_261).random(20_000).tolist()
 P_BIASED = 1e-4
 
@@ -33,21 +34,21 @@ P_BIASED = 1e-4
         ("logit", 0.001, 0.999),
     ],
 )
-def test_real_draws_are_uniform_in_the_coordinate_of_their_scale(scale, low, high):
+def test_real_draws_are_uniform_in_the_coordinate_of_their_scale(scale: Any, low: Any, high: Any) -> None:
     parameter = PARAMETER.validate_python({"type": "float", "low": low, "high": high, "scale": scale})
     coordinates = [SCALES[scale].forward(parameter.from_unit(unit)) for unit in UNITS]
     start, end = SCALES[scale].forward(low), SCALES[scale].forward(high)
     assert stats.kstest(coordinates, stats.uniform(start, end - start).cdf).pvalue > P_BIASED
 
 
-def test_half_of_the_draws_of_beta_lie_in_the_upper_decade():
+def test_half_of_the_draws_of_beta_lie_in_the_upper_decade() -> None:
     parameter = PARAMETER.validate_python({"type": "float", "low": 0.9, "high": 0.999, "scale": "reverse_log"})
     share = sum(parameter.from_unit(unit) >= 0.99 for unit in UNITS) / len(UNITS)
     assert share == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / len(UNITS)))
     assert parameter.from_unit(0.5) == pytest.approx(0.99, rel=1e-12)
 
 
-def _exact_shares(body):
+def _exact_shares(body: dict[str, Any]) -> Any:
     forward, step = SCALES[body["scale"]].forward, body["step"]
     count = round((body["high"] - body["low"]) / step) + 1
     edges = [forward(body["low"] + (i - 0.5) * step) for i in range(count + 1)]
@@ -68,7 +69,7 @@ def _exact_shares(body):
         {"type": "float", "low": 0.2, "high": 0.8, "scale": "logit", "step": 0.2},
     ],
 )
-def test_every_grid_value_is_drawn_as_often_as_its_cell_is_wide_the_two_ends_too(body):
+def test_every_grid_value_is_drawn_as_often_as_its_cell_is_wide_the_two_ends_too(body: Any) -> None:
     parameter = PARAMETER.validate_python(body)
     shares = _exact_shares(body)
     positions = [round((parameter.from_unit(unit) - body["low"]) / body["step"]) for unit in UNITS]
@@ -79,14 +80,14 @@ def test_every_grid_value_is_drawn_as_often_as_its_cell_is_wide_the_two_ends_too
         assert np.allclose(shares, 1 / len(shares))
 
 
-def test_the_test_would_notice_ends_that_are_drawn_half_as_often():
+def test_the_test_would_notice_ends_that_are_drawn_half_as_often() -> None:
     # What rounding a draw over [low, high] does, and what this contract must not do.
     counts = np.bincount([round(1 + unit * 3) for unit in UNITS], minlength=5)[1:]
     assert stats.chisquare(counts, np.full(4, len(UNITS) / 4)).pvalue < 1e-100
 
 
 @pytest.mark.parametrize("num_choices", [1, 2, 3, 7, 100])
-def test_choices_have_equal_shares(num_choices):
+def test_choices_have_equal_shares(num_choices: Any) -> None:
     parameter = PARAMETER.validate_python({"type": "categorical", "choices": list(range(num_choices))})
     counts = np.bincount([parameter.from_unit(unit) for unit in UNITS], minlength=num_choices)
     assert len(counts) == num_choices

@@ -26,37 +26,124 @@ SPACE = {
 }
 METRIC = {"name": "val_accuracy", "direction": "maximize"}
 OBJECTIVE = {"name": "mlp", "config": {"dataset": "digits", "layers": [1, {"a": None}], "x": 1.0}}
-STOPPING = {"monitor": "loss", "min_delta": 0.1, "patience": 3, "mode": "min", "baseline": 2.0,
-            "restore_best_weights": False, "start_from_epoch": 2}
-LIMITS = {"max_trials": 7, "max_epochs": 9, "max_total_epochs": 50, "max_seconds": 60.5, "max_trial_seconds": 5.0,
-          "max_parallel": 3, "target": 0.98}
+STOPPING = {
+    "monitor": "loss",
+    "min_delta": 0.1,
+    "patience": 3,
+    "mode": "min",
+    "baseline": 2.0,
+    "restore_best_weights": False,
+    "start_from_epoch": 2,
+}
+LIMITS = {
+    "max_trials": 7,
+    "max_epochs": 9,
+    "max_total_epochs": 50,
+    "max_seconds": 60.5,
+    "max_trial_seconds": 5.0,
+    "max_parallel": 3,
+    "target": 0.98,
+}
 STRATEGY = {"kind": "tpe", "n_startup_trials": 5, "multivariate": True}
 PRUNER = {"kind": "median", "n_warmup_steps": 2, "nested": {"a": [1, 2.5, "x", None]}}
-STUDY = {"name": "digits-mlp", "objective": OBJECTIVE, "metric": METRIC, "space": SPACE, "strategy": STRATEGY,
-         "pruner": PRUNER, "early_stopping": STOPPING, "budget": LIMITS, "retries": 5, "seed": 7, "tags": {"team": "a"}}
+STUDY = {
+    "name": "digits-mlp",
+    "objective": OBJECTIVE,
+    "metric": METRIC,
+    "space": SPACE,
+    "strategy": STRATEGY,
+    "pruner": PRUNER,
+    "early_stopping": STOPPING,
+    "budget": LIMITS,
+    "retries": 5,
+    "seed": 7,
+    "tags": {"team": "a"},
+}
 PARAMS = {"lr": 0.1, "units": 32, "opt": "sgd", "flag": True}
 MEASUREMENT = {"trial_id": 3, "lease": "t0ken", "epoch": 2, "metrics": {"loss": 0.5, "val_loss": 1.0}, "elapsed_s": 2.5}
 ERROR = {"kind": "ValueError", "message": "no", "traceback": "line 1\nline 2"}
 OFFER = {"name": "mlp", "space": SPACE}
-ASSIGNMENT = {"trial_id": 3, "study": "s", "number": 2, "attempt": 2, "lease": "t0ken", "lease_ttl_s": 30.0,
-              "params": PARAMS, "seed": 1, "data_seed": 2, "objective": OBJECTIVE, "metric": METRIC, "first_epoch": 4,
-              "max_epochs": 9, "max_trial_seconds": 5.0, "early_stopping": STOPPING}
+ASSIGNMENT = {
+    "trial_id": 3,
+    "study": "s",
+    "number": 2,
+    "attempt": 2,
+    "lease": "t0ken",
+    "lease_ttl_s": 30.0,
+    "params": PARAMS,
+    "seed": 1,
+    "data_seed": 2,
+    "objective": OBJECTIVE,
+    "metric": METRIC,
+    "first_epoch": 4,
+    "max_epochs": 9,
+    "max_trial_seconds": 5.0,
+    "early_stopping": STOPPING,
+}
 BEST = {"trial_id": 3, "number": 2, "value": 0.5, "epoch": 4, "params": PARAMS}
-TRIAL = {"trial_id": 3, "study": "s", "number": 2, "state": "pruned", "stop_reason": "pruned", "evidence": {"peers": 4},
-         "origin": "sampler", "round": 1, "params": PARAMS, "value": 0.5, "best_epoch": 4, "num_epochs": 5,
-         "max_epochs": 9, "attempt": 2, "seed": 1, "worker": "w", "error": ERROR, "duration_s": 1.5, "created_at": AT,
-         "started_at": AT, "ended_at": LATER}
-ATTEMPT = {"attempt": 1, "worker_id": "w1", "worker": "w", "first_epoch": 1, "started_at": AT, "ended_at": LATER,
-           "end": "expired", "error": ERROR}
-VIEW = {**STUDY, "state": "complete", "end_reason": "target", "counts": {"complete": 3, "failed": 1}, "num_trials": 4,
-        "num_epochs": 40, "round": 2, "best": BEST, "last_event_seq": 12, "created_at": AT, "updated_at": LATER,
-        "ended_at": LATER}
+TRIAL = {
+    "trial_id": 3,
+    "study": "s",
+    "number": 2,
+    "state": "pruned",
+    "stop_reason": "pruned",
+    "evidence": {"peers": 4},
+    "origin": "sampler",
+    "round": 1,
+    "params": PARAMS,
+    "value": 0.5,
+    "best_epoch": 4,
+    "num_epochs": 5,
+    "max_epochs": 9,
+    "attempt": 2,
+    "seed": 1,
+    "worker": "w",
+    "error": ERROR,
+    "duration_s": 1.5,
+    "created_at": AT,
+    "started_at": AT,
+    "ended_at": LATER,
+}
+ATTEMPT = {
+    "attempt": 1,
+    "worker_id": "w1",
+    "worker": "w",
+    "first_epoch": 1,
+    "started_at": AT,
+    "ended_at": LATER,
+    "end": "expired",
+    "error": ERROR,
+}
+VIEW = {
+    **STUDY,
+    "state": "complete",
+    "end_reason": "target",
+    "counts": {"complete": 3, "failed": 1},
+    "num_trials": 4,
+    "num_epochs": 40,
+    "round": 2,
+    "best": BEST,
+    "last_event_seq": 12,
+    "created_at": AT,
+    "updated_at": LATER,
+    "ended_at": LATER,
+}
 CURVE = {"trial_id": 3, "number": 2, "state": "running", "epochs": [1, 2], "values": [0.5, 0.25]}
 STORED = {"attempt": 1, "epoch": 2, "metrics": {"loss": 0.5}, "elapsed_s": 2.5, "reported_at": AT}
 WINDOW = {"low": 0.1, "high": 0.5, "unit_low": 0.25, "unit_high": 0.75, "weights": [0.5, 0.5], "reason": "elite"}
 ROUND = {"number": 1, "first_trial": 8, "elite": [3, 1], "windows": {"lr": WINDOW}, "opened_at": AT}
-WORKER = {"worker_id": "w1", "name": "w", "host": "h", "slots": 2, "devices": [{"gpu": 0}], "objectives": ["mlp"],
-          "running": [3], "is_alive": True, "registered_at": AT, "seen_at": LATER}
+WORKER = {
+    "worker_id": "w1",
+    "name": "w",
+    "host": "h",
+    "slots": 2,
+    "devices": [{"gpu": 0}],
+    "objectives": ["mlp"],
+    "running": [3],
+    "is_alive": True,
+    "registered_at": AT,
+    "seen_at": LATER,
+}
 HISTOGRAM = {"edges": [0.0, 0.5, 1.0], "choices": ["a"], "counts": [3, 4]}
 DECISION = {"trial_id": 3, "decision": "stop", "reason": "pruned"}
 REJECTED = {"trial_id": 3, "epoch": 2, "code": "lease_lost", "detail": "late"}
@@ -125,7 +212,7 @@ MODELS = {
 }
 
 
-def test_every_message_has_an_example_that_sets_every_field():
+def test_every_message_has_an_example_that_sets_every_field() -> None:
     missing = MODELS - EXAMPLES.keys()
     assert not missing, f"add examples of {sorted(model.__name__ for model in missing)}"
     for model, body in EXAMPLES.items():
@@ -133,7 +220,7 @@ def test_every_message_has_an_example_that_sets_every_field():
 
 
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
-def test_a_message_equals_itself_after_a_trip_through_json(model):
+def test_a_message_equals_itself_after_a_trip_through_json(model: Any) -> None:
     body = EXAMPLES[model]
     message = model.model_validate(body)
     sent = message.model_dump(mode="json")
@@ -144,7 +231,7 @@ def test_a_message_equals_itself_after_a_trip_through_json(model):
 
 
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
-def test_what_others_send_is_closed_and_what_we_send_may_grow(model):
+def test_what_others_send_is_closed_and_what_we_send_may_grow(model: Any) -> None:
     body = EXAMPLES[model] | {"of_a_later_version": 1}
     if issubclass(model, View):
         assert model.model_validate(body) == model.model_validate(EXAMPLES[model])
@@ -156,28 +243,41 @@ def test_what_others_send_is_closed_and_what_we_send_may_grow(model):
 
 
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
-def test_messages_cannot_be_changed(model):
+def test_messages_cannot_be_changed(model: Any) -> None:
     message = model.model_validate(EXAMPLES[model])
     with pytest.raises(ValidationError):
         setattr(message, next(iter(model.model_fields)), None)
 
 
-@pytest.mark.parametrize("model", sorted(MODELS, key=lambda model: model.__name__), ids=lambda model: model.__name__)
-def test_every_message_is_described(model):
+@pytest.mark.parametrize("model", sorted(MODELS, key=str))
+def test_every_message_is_described(model: Any) -> None:
     assert model.__doc__
     assert model.__doc__ != BaseModel.__doc__
     described = model.__doc__.partition("Attributes:")[2]
-    unknown = [line.split(":")[0].strip() for line in described.splitlines()
-               if line.startswith("    ") and line[8:9].strip() and line.split(":")[0].strip() not in model.model_fields]
+    unknown = [
+        line.split(":")[0].strip()
+        for line in described.splitlines()
+        if line.startswith("    ") and line[8:9].strip() and line.split(":")[0].strip() not in model.model_fields
+    ]
     assert not unknown
 
 
-@given(space=spaces(), config=st.dictionaries(st.sampled_from("abc"), SCALARS), seed=st.integers(0, 2**53 - 1),
-       target=st.none() | st.floats(allow_nan=False, allow_infinity=False))
-def test_any_study_equals_itself_after_a_trip_through_json(space, config, seed, target):
+@given(
+    space=spaces(),
+    config=st.dictionaries(st.sampled_from("abc"), SCALARS),
+    seed=st.integers(0, 2**53 - 1),
+    target=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_any_study_equals_itself_after_a_trip_through_json(space: Any, config: Any, seed: Any, target: Any) -> None:
     spec = StudySpec.model_validate(
-        {"name": "a", "objective": {"name": "mlp", "config": config}, "space": space.model_dump(), "seed": seed,
-         "budget": {"target": target}})
+        {
+            "name": "a",
+            "objective": {"name": "mlp", "config": config},
+            "space": space.model_dump(),
+            "seed": seed,
+            "budget": {"target": target},
+        }
+    )
     sent = json.dumps(spec.model_dump(mode="json"), allow_nan=False)
     back = StudySpec.model_validate(json.loads(sent))
     assert back == spec
@@ -186,7 +286,7 @@ def test_any_study_equals_itself_after_a_trip_through_json(space, config, seed, 
     assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
 
 
-def test_a_used_space_equals_a_fresh_one():
+def test_a_used_space_equals_a_fresh_one() -> None:
     used, fresh = (StudySpec.model_validate(STUDY) for _ in range(2))
     assert used.space is not None
     used.space.params_at([0.5, 0.5, 0.1])
@@ -195,7 +295,7 @@ def test_a_used_space_equals_a_fresh_one():
     assert used.model_dump(mode="json") == fresh.model_dump(mode="json")
 
 
-def test_a_study_needs_only_a_name_and_an_objective():
+def test_a_study_needs_only_a_name_and_an_objective() -> None:
     spec = StudySpec.model_validate({"name": "a", "objective": {"name": "mlp"}})
     assert spec.metric == Metric(name="val_loss", direction="minimize")
     assert spec.budget == Budget()
@@ -204,7 +304,7 @@ def test_a_study_needs_only_a_name_and_an_objective():
     assert Plugin.model_validate(STRATEGY).options == {"n_startup_trials": 5, "multivariate": True}
 
 
-def test_better_means_lower_or_higher_as_the_direction_says():
+def test_better_means_lower_or_higher_as_the_direction_says() -> None:
     assert Metric(direction="minimize").better(1.0, 2.0)
     assert Metric(direction="maximize").better(2.0, 1.0)
     assert not Metric().better(1.0, 1.0)
@@ -213,24 +313,30 @@ def test_better_means_lower_or_higher_as_the_direction_says():
 @pytest.mark.parametrize(
     "limits", [{"max_trials": 1}, {"max_trials": None, "max_total_epochs": 1}, {"max_trials": None, "max_seconds": 0.1}]
 )
-def test_any_one_limit_is_end_enough(limits):
+def test_any_one_limit_is_end_enough(limits: Any) -> None:
     assert Budget.model_validate(limits).max_epochs == 30
 
 
-def test_an_edit_knows_which_limits_it_names():
+def test_an_edit_knows_which_limits_it_names() -> None:
     edit = study.StudyEdit.model_validate({"budget": {"max_parallel": None}})
     assert edit.budget is not None
     assert edit.budget.model_fields_set == {"max_parallel"}
 
 
-def test_ends_are_ends():
+def test_ends_are_ends() -> None:
     assert {state for state in TrialState if state.is_finished} == FINISHED
     assert not any(state.is_finished for state in (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED))
     assert [state for state in StudyState if state.is_finished] == [StudyState.COMPLETE, StudyState.STOPPED]
 
 
-@pytest.mark.parametrize("words", [value for value in vars(states).values()
-                                   if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum])
-def test_words_are_lower_case_and_described(words):
+@pytest.mark.parametrize(
+    "words",
+    [
+        value
+        for value in vars(states).values()
+        if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum
+    ],
+)
+def test_words_are_lower_case_and_described(words: Any) -> None:
     assert words.__doc__
     assert all(word.value == word.name.lower() for word in words)

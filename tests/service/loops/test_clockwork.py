@@ -9,13 +9,13 @@ from functools import partial
 
 import pytest
 
-from caviar.contract.messages import Assignment, Claim, RegisterWorker
-from caviar.contract.states import StopReason, StudyState, TrialState
+from caviar.contract.messages import Assignment, Claim, Finish, RegisterWorker
+from caviar.contract.states import Outcome, StopReason, StudyState, TrialState
 from caviar.contract.study import StudySpec
 from service.api.examples import BODIES
 from service.loops.clockwork import Clockwork
 from service.store.engine import connect
-from service.use_cases import claiming, controlling, reading, registering, submitting
+from service.use_cases import claiming, controlling, finishing, reading, registering, submitting
 from service.use_cases.service import Service
 
 _TTL_S = 30.0
@@ -148,5 +148,16 @@ def test_the_loop_outlives_a_failure(ready_database_url: str, caplog: pytest.Log
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+
+    _tell(ready_database_url, story)
+
+
+def test_a_worker_that_ends_a_trial_at_its_time_limit_is_believed(ready_database_url: str) -> None:
+    async def story(hand: Hand) -> None:
+        trial = await hand.claimed(max_trial_seconds=10.0)
+        hand.now += timedelta(seconds=10.5)
+        body = Finish(lease=trial.lease, outcome=Outcome.COMPLETE)
+        ended = await hand.service.submit(lambda tx: finishing.finish(tx, hand.service.searches, trial.trial_id, body))
+        assert (ended.state, ended.stop_reason) == (TrialState.FAILED, StopReason.TIME_LIMIT)
 
     _tell(ready_database_url, story)

@@ -106,9 +106,12 @@ class Study:
         if self.state != "running":
             return []
         first = [lease.trial for lease in own]
-        waiting = sorted((trial for trial in self.trials if trial.state == "waiting"),
-                         key=lambda trial: (trial not in first, not trial.leases, trial.number))
-        limit, granted = self.limits["max_parallel"], []
+        waiting = sorted(
+            (trial for trial in self.trials if trial.state == "waiting"),
+            key=lambda trial: (trial not in first, not trial.leases, trial.number),
+        )
+        limit = self.limits["max_parallel"]
+        granted: list[Lease] = []
         while len(granted) < num and (limit is None or len(self.running()) < limit):
             if not waiting:
                 if self.limit() is not None:

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.databases import Databases
 from tests.service.protocol.model import Lease, Study, Trial
@@ -22,15 +29,17 @@ EPOCHS = st.integers(1, 5)
 OUTCOMES = st.sampled_from(["complete", "complete", "failed", "diverged", "out_of_memory", "infeasible"])
 # An old lease is as good a choice as a new one, but the newest is where most things happen.
 CHOICE = st.integers(0, 5)
-BUDGETS = st.fixed_dictionaries({
-    "max_trials": st.integers(1, 5),
-    "max_epochs": st.integers(1, 4),
-    "max_total_epochs": st.none() | st.integers(2, 12),
-    "max_seconds": st.sampled_from([None, None, 400.0]),
-    "max_trial_seconds": st.sampled_from([None, None, 70.0]),
-    "max_parallel": st.none() | st.integers(1, 3),
-    "target": st.sampled_from([None, None, 0.1]),
-})
+BUDGETS = st.fixed_dictionaries(
+    {
+        "max_trials": st.integers(1, 5),
+        "max_epochs": st.integers(1, 4),
+        "max_total_epochs": st.none() | st.integers(2, 12),
+        "max_seconds": st.sampled_from([None, None, 400.0]),
+        "max_trial_seconds": st.sampled_from([None, None, 70.0]),
+        "max_parallel": st.none() | st.integers(1, 3),
+        "target": st.sampled_from([None, None, 0.1]),
+    }
+)
 
 
 class LeaseProtocol(RuleBasedStateMachine):
@@ -45,7 +54,9 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.name = self.wire.study(retries=retries, budget=budget)
         self.workers = [self.wire.worker(self.name, name=f"w{index}") for index in range(num_workers)]
         self.names = {worker: f"w{index}" for index, worker in enumerate(self.workers)}
-        self.model = Study(budget, retries, created_at=self.wire.clock.now, now=self.wire.clock.now, ticked_at=self.wire.clock.now)
+        self.model = Study(
+            budget, retries, created_at=self.wire.clock.now, now=self.wire.clock.now, ticked_at=self.wire.clock.now
+        )
         self.requests: list[tuple[str, str]] = []
         self.tokens: set[str] = set()
 
@@ -194,7 +205,10 @@ class LeaseProtocol(RuleBasedStateMachine):
         """States, holders, attempts, values, reasons and counts are those of the model."""
         study = self.wire.get(f"/studies/{self.name}")
         assert (study["state"], study["end_reason"], study["num_trials"], study["num_epochs"]) == (
-            self.model.state, self.model.end_reason, len(self.model.trials), self.model.num_epochs,
+            self.model.state,
+            self.model.end_reason,
+            len(self.model.trials),
+            self.model.num_epochs,
         )
         told = self.wire.get(f"/studies/{self.name}/trials")["items"]
         assert [_told(entry) for entry in told] == [self._expected(trial) for trial in self.model.trials]
@@ -240,7 +254,9 @@ class LeaseProtocol(RuleBasedStateMachine):
     def _report(self, items: list[tuple[Lease, int, float]]) -> None:
         body = {"items": [item(lease.assignment, epoch, value) for lease, epoch, value in items]}
         status, answer = self.wire.ask("POST", "/measurements", body)
-        expected = [(lease.trial.trial_id, epoch, self.model.report(lease, epoch, value)) for lease, epoch, value in items]
+        expected = [
+            (lease.trial.trial_id, epoch, self.model.report(lease, epoch, value)) for lease, epoch, value in items
+        ]
         decided = {trial_id: said for trial_id, _, said in expected if said in ("continue", "stop")}
         refused = [entry for entry in expected if entry[2] not in ("continue", "stop")]
         if not decided:
@@ -265,8 +281,17 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     def _expected(self, trial: Trial) -> tuple[Any, ...]:
         worker = self.names[trial.leases[-1].worker] if trial.leases else None
-        return (trial.trial_id, trial.number, trial.origin, trial.state, trial.stop_reason, len(trial.leases), worker,
-                *trial.best, max(trial.curve, default=0))
+        return (
+            trial.trial_id,
+            trial.number,
+            trial.origin,
+            trial.state,
+            trial.stop_reason,
+            len(trial.leases),
+            worker,
+            *trial.best,
+            max(trial.curve, default=0),
+        )
 
     @staticmethod
     def _code(answer: str) -> str:
@@ -274,8 +299,18 @@ class LeaseProtocol(RuleBasedStateMachine):
 
 
 def _told(entry: dict[str, Any]) -> tuple[Any, ...]:
-    names = ("trial_id", "number", "origin", "state", "stop_reason", "attempt", "worker", "value", "best_epoch",
-             "num_epochs")
+    names = (
+        "trial_id",
+        "number",
+        "origin",
+        "state",
+        "stop_reason",
+        "attempt",
+        "worker",
+        "value",
+        "best_epoch",
+        "num_epochs",
+    )
     return tuple(entry[name] for name in names)
 
 

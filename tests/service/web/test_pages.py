@@ -39,7 +39,7 @@ def rows_of(html: str) -> list[str]:
 
 def test_every_page_carries_the_headers(browser: TestClient, study: dict[str, Any]) -> None:
     trial = f"/trials/{study['complete']['trial_id']}"
-    fragments = [f"/studies/digits/fragments/{part}" for part in ("summary", "leaderboard", "curves")]
+    fragments = [f"/studies/digits/fragments/{part}" for part in ("summary", "leaderboard", "curves", "rounds")]
     paths = ["/", "/fragments/studies", "/studies/digits", trial, f"{trial}/fragments/trial", "/login", *fragments]
     for path in [*paths, "/studies/none", bundle().url("main.js")]:
         headers = browser.get(path).headers

@@ -11,7 +11,7 @@ import pytest
 
 from caviar.contract.space import Space
 from caviar.contract.study import Metric
-from worker.objectives.errors import LoadError
+from worker.objectives.errors import Infeasible, LoadError
 from worker.objectives.loading import BUILTIN, fit_options, instantiate, load, load_all, offer
 
 GOOD = """
@@ -183,7 +183,7 @@ class TakesNothing(Declares):
 )
 def test_a_constructor_gets_what_it_declares(cls: type[Declares], names: set[str], tmp_path: Path) -> None:
     given: dict[str, Any] = {
-        "config": {"a": 1},
+        "config": {"a": 1} if names else {},
         "data_dir": tmp_path,
         "data_seed": 5,
         "metric": Metric(),
@@ -191,6 +191,12 @@ def test_a_constructor_gets_what_it_declares(cls: type[Declares], names: set[str
     }
     made: Any = instantiate(cls, **given)  # type: ignore[arg-type]
     assert made.received == {name: given[name] for name in names}
+
+
+def test_a_config_for_a_class_that_takes_none_is_refused(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"data_dir": tmp_path, "data_seed": 5, "metric": Metric()}
+    with pytest.raises(Infeasible, match="TakesNothing takes none"):
+        instantiate(TakesNothing, config={"a": 1}, **given)
 
 
 def test_fit_options_may_be_missing_or_wrong() -> None:
