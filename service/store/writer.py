@@ -117,7 +117,7 @@ class Writer:
 
     def _commit(self, batch: list[_Job]) -> None:
         try:
-            results = self._attempt(batch)
+            results, events = self._attempt(batch)
         except Exception as error:  # noqa: BLE001  # The loop must go on whatever an operation or the database does.
             if len(batch) > 1:
                 _log.info("writer.batch_split", num_operations=len(batch), cause=repr(error))
@@ -126,19 +126,26 @@ class Writer:
                 return
             batch[0].future.set_exception(self._translate(error))
             return
+        # From here on everything is stored: whatever happens, nothing of the batch may run again.
+        self._publish(events)
         for job, (result, failure) in zip(batch, results, strict=True):
             if failure is not None:
                 job.future.set_exception(failure)
             else:
                 job.future.set_result(result)
 
-    def _attempt(self, batch: list[_Job]) -> list[tuple[Any, CaviarError | None]]:
+    def _publish(self, events: Sequence[Event]) -> None:
+        try:
+            self._on_commit(events)
+        except Exception:  # noqa: BLE001  # Those who only listen must not take the answers away from those who wrote.
+            _log.exception("writer.publishing_failed")
+
+    def _attempt(self, batch: list[_Job]) -> tuple[list[tuple[Any, CaviarError | None]], Sequence[Event]]:
         with self._engine.connect() as connection, connection.begin():
             transaction = Transaction(connection, self._clock())
             results = [self._apply(job, transaction, is_alone=len(batch) == 1) for job in batch]
             events = transaction.flush()
-        self._on_commit(events)
-        return results
+        return results, events
 
     def _apply(self, job: _Job, transaction: Transaction, *, is_alone: bool) -> tuple[Any, CaviarError | None]:
         before = transaction.num_writes

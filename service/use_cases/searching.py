@@ -119,13 +119,22 @@ class Searches:
         """Bring the loaded mirrors up to newly committed events."""
         for event in events:
             search = self._searches.get(event.study_id)
-            if search is not None and not search.apply(event):
+            if search is not None and not _is_applied(search, event):
                 self.forget(event.study_id)
 
     def forget(self, study_id: int) -> None:
         """Drop a search; the next use loads it anew."""
         with self._lock:
             self._searches.pop(study_id, None)
+
+
+def _is_applied(search: Search, event: Event) -> bool:
+    try:
+        return search.apply(event)
+    except (ValueError, LookupError):
+        # The mirror and the feed disagree; the rows, from which it is loaded anew, are right.
+        _log.exception("search.disagrees", study_id=event.study_id, seq=event.seq, kind=event.kind)
+        return False
 
 
 def load(tx: Transaction, study_id: int) -> Search:

@@ -283,3 +283,20 @@ def test_a_restart_of_the_service_gives_every_lease_a_full_term_and_forgets_noth
     assert wire.report(assignment, 2, 0.3) == "continue"
     assert wire.finish(assignment) == "complete"
     assert wire.stored(assignment["trial_id"]) == [(1, 1, 0.4), (1, 2, 0.3)]
+
+
+@pytest.mark.parametrize("name", ["a%00b", "%ff", "A"])
+def test_names_that_no_database_could_store_are_not_found(wire: Wire, name: str) -> None:
+    assert wire.refused("GET", f"/studies/{name}") == "404 not_found"
+    assert wire.refused("POST", f"/studies/{name}:stop") == "404 not_found"
+    assert wire.refused("POST", f"/workers/{name}:claim", {"request_id": "r"}) == "404 not_found"
+    assert wire.refused("POST", f"/workers/{name}:heartbeat", {"leases": []}) == "404 not_found"
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_a_body_nested_without_end_is_refused(wire: Wire, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    body = '{"name": "a", "objective": {"name": "mlp", "config": {"a": ' + nested + "}}}"
+    answer = wire.client.post("/api/v1/studies", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["code"] in ("bad_request", "invalid_request")

@@ -166,3 +166,15 @@ def test_many_threads_lose_nothing(engine: Engine, writer: Writer) -> None:
     for thread in threads:
         thread.join()
     assert len(set(_names(engine))) == 80
+
+
+def test_a_listener_that_fails_takes_nobodys_answer_away(engine: Engine) -> None:
+    def failing(_events: Sequence[Event]) -> None:
+        raise RuntimeError("a defect of a listener")
+
+    writer = Writer(engine, clock=lambda: _NOW, on_commit=failing)
+    futures = [writer.submit(_add(name)) for name in ("a", "b")]
+    writer.start()
+    assert len({future.result() for future in futures}) == 2
+    writer.close()
+    assert _names(engine) == ["a", "b"]

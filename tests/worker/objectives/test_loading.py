@@ -196,7 +196,7 @@ def test_a_constructor_gets_what_it_declares(cls: type[Declares], names: set[str
 def test_a_config_for_a_class_that_takes_none_is_refused(tmp_path: Path) -> None:
     given: dict[str, Any] = {"data_dir": tmp_path, "data_seed": 5, "metric": Metric()}
     with pytest.raises(Infeasible, match="TakesNothing takes none"):
-        instantiate(TakesNothing, config={"a": 1}, **given)
+        instantiate(TakesNothing, config={"a": 1}, **given)  # type: ignore[arg-type]
 
 
 def test_fit_options_may_be_missing_or_wrong() -> None:
