@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from caviar import __version__
 from caviar.contract.errors import CaviarError, FieldError, InvalidRequest
@@ -42,6 +43,9 @@ _log = structlog.get_logger(__name__)
 
 _API_PREFIX = "/api/v1"
 _SHUTDOWN_S = 5
+# Answers to workers are shorter and stay as they are.
+_MIN_COMPRESSED_BYTES = 4096
+_COMPRESS_LEVEL = 4
 _MAX_BODY_BYTES = 16 * 2**20
 
 
@@ -72,6 +76,8 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     app.include_router(web_router())
     for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.handle)
+    # It passes event streams through unchanged.
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESS_LEVEL)
     app.add_middleware(Authentication, service=service)
     openapi.install(app)
     return app

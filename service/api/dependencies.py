@@ -26,5 +26,5 @@ WorkerId = Annotated[
     ),
 ]
 Limit = Annotated[int, Query(description="At most this many items.", ge=1, le=1000)]
-Number = Annotated[int | None, Query(description="Number of the last trial of the page before.", ge=0, lt=2**53)]
+Number = Annotated[int | None, Query(description="Number of the last trial of the page before.", ge=0, lt=2**31)]
 Offset = Annotated[int, Query(description="Rows to pass over: `next_after` of the page before.", ge=0, lt=2**53)]

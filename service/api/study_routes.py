@@ -73,7 +73,7 @@ def edit_study(service: CurrentService, name: StudyName, body: StudyEdit) -> Stu
 def delete_study(service: CurrentService, name: StudyName) -> None:
     """Delete a study with all its trials. Its running trials are lost to their workers."""
     study_id = service.write(lambda tx: controlling.delete(tx, name))
-    service.searches.forget(study_id)
+    service.forget(study_id)
 
 
 @router.post("/studies/{name}:pause")

@@ -49,6 +49,12 @@ class Feed:
             return None
         return [event for event in recent if event.seq > seq]
 
+    def drop(self, study_id: int) -> None:
+        """Forget a deleted study and wake those who follow it; callable from any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._drop, study_id)
+
     async def wait(self, timeout_s: float) -> bool:
         """Return at the next commit that has events or on `close`; false after the timeout."""
         return await _rung(self._waiting, timeout_s)
@@ -71,6 +77,10 @@ class Feed:
         """Close from any thread or signal handler."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.close)
+
+    def _drop(self, study_id: int) -> None:
+        self._recent.pop(study_id, None)
+        _ring(self._waiting)
 
     def _add(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -64,6 +64,11 @@ class Service:
         with read(self.engine, self.clock()) as transaction:
             yield transaction
 
+    def forget(self, study_id: int) -> None:
+        """Let go of a deleted study."""
+        self.searches.forget(study_id)
+        self.feed.drop(study_id)
+
     def write(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""
         return self.writer.write(operation)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from caviar import Client
 from caviar.cli.machine import free_port
 from service.app import create_app, prepare
 from service.settings import ServiceSettings
-from tests.caviar.output import read_until
+from tests.caviar.processes import read_until, running
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer
 
 
@@ -46,18 +44,13 @@ def trainer(application: TestClient) -> Trainer:
 @contextmanager
 def _served(folder: Path) -> Iterator[ServiceProcess]:
     port = free_port()
-    command = [sys.executable, "-m", "caviar.cli", "serve", "--port", str(port)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAVIAR_")}
     environment |= {"CAVIAR_HOME": str(folder), "CAVIAR_TOKEN": TOKEN}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with running("serve", "--port", str(port), environment=environment) as process:
         read_until(process, "Uvicorn running")
-        try:
-            yield ServiceProcess(f"http://127.0.0.1:{port}", process, folder / "caviar.db")
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+        yield ServiceProcess(f"http://127.0.0.1:{port}", process, folder / "caviar.db")
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")

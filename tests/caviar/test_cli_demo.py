@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -16,25 +16,19 @@ import pytest
 from caviar.cli.demo import demo_study
 from caviar.client.bodies import checked
 from caviar.contract.study import StudySpec
-from tests.caviar.output import read_until
+from tests.caviar.processes import read_until, running
 
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.yaml"
 _PACKAGED = Path(__file__).parents[2] / "caviar" / "cli" / "demo_study.yaml"
 
 
-def _demo(folder: Path, *options: str) -> subprocess.Popen[str]:
+def _demo(folder: Path, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
     environment = os.environ | {
         "TMPDIR": str(folder),
         "CAVIAR_HOME": str(folder / "mine"),
         "CAVIAR_URL": "http://x.test",
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "caviar.cli", "demo", *options],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return running("demo", *options, environment=environment, is_mixed=False)
 
 
 def test_study_is_the_example() -> None:

@@ -21,7 +21,7 @@ from caviar.cli import app, machine
 from caviar.cli.children import Children, Interrupted
 from caviar.cli.console import CommandFailed
 from caviar.contract.errors import Unavailable
-from tests.caviar.output import read_until
+from tests.caviar.processes import read_until, running
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer, study
 
 _DEADLINE_S = 60.0
@@ -95,10 +95,7 @@ def test_child_that_does_not_listen_is_killed(tmp_path: Path, client: Client) ->
 
 
 def test_children_end_even_if_their_parent_is_killed(tmp_path: Path, port: int) -> None:
-    command = [sys.executable, "-m", "caviar.cli", "up", "--port", str(port)]
-    with subprocess.Popen(
-        command, env=_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as up:
+    with running("up", "--port", str(port), environment=_environment(tmp_path)) as up:
         read_until(up, "Caviar is up")
         children = psutil.Process(up.pid).children(recursive=True)
         assert len(children) >= 2
@@ -108,10 +105,7 @@ def test_children_end_even_if_their_parent_is_killed(tmp_path: Path, port: int) 
 
 
 def test_up_ends_all_of_them_on_sigterm(tmp_path: Path, port: int) -> None:
-    command = [sys.executable, "-m", "caviar.cli", "up", "--workers", "2", "--port", str(port)]
-    with subprocess.Popen(
-        command, env=_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as up:
+    with running("up", "--workers", "2", "--port", str(port), environment=_environment(tmp_path)) as up:
         read_until(up, "Caviar is up")
         children = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(signal.SIGTERM)
@@ -122,10 +116,7 @@ def test_up_ends_all_of_them_on_sigterm(tmp_path: Path, port: int) -> None:
 
 
 def test_up_says_that_the_service_died(tmp_path: Path, port: int) -> None:
-    command = [sys.executable, "-m", "caviar.cli", "up", "--port", str(port)]
-    with subprocess.Popen(
-        command, env=_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as up:
+    with running("up", "--port", str(port), environment=_environment(tmp_path)) as up:
         read_until(up, "Caviar is up")
         [service] = [child for child in psutil.Process(up.pid).children() if "serve" in child.cmdline()]
         service.kill()

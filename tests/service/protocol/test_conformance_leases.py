@@ -293,6 +293,18 @@ def test_names_that_no_database_could_store_are_not_found(wire: Wire, name: str)
     assert wire.refused("POST", f"/workers/{name}:heartbeat", {"leases": []}) == "404 not_found"
 
 
+@pytest.mark.parametrize("page", ["trials", "curves", "leaderboard"])
+def test_positions_beyond_every_list_are_empty_or_refused(wire: Wire, page: str) -> None:
+    name = wire.study()
+    wire.claim_one(wire.worker(name))
+    assert wire.get(f"/studies/{name}/{page}?after=2147483647")["items"] == []
+    for after in (2**31, 2**53 - 1, 2**53, 10**30):
+        status, answer = wire.ask("GET", f"/studies/{name}/{page}?after={after}")
+        assert status in (200, 422)
+        assert status == 422 or answer["items"] == []
+    assert wire.ask("GET", "/studies?after=a%00b")[0] == 404
+
+
 @pytest.mark.parametrize("depth", [100, 100_000])
 def test_a_body_nested_without_end_is_refused(wire: Wire, depth: int) -> None:
     nested = "[" * depth + "]" * depth
