@@ -43,6 +43,8 @@ _log = structlog.get_logger(__name__)
 
 _API_PREFIX = "/api/v1"
 _SHUTDOWN_S = 5
+# Longer than workers keep an idle connection, so that it is not closed just when one of them uses it.
+_KEEP_ALIVE_S = 75
 # Answers to workers are shorter and stay as they are.
 _MIN_COMPRESSED_BYTES = 4096
 _COMPRESS_LEVEL = 4
@@ -169,6 +171,7 @@ def run(settings: ServiceSettings) -> int:
         port=settings.port,
         log_config=None,
         access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )

@@ -53,6 +53,8 @@ def demo(
 
     Nothing of it touches your other studies: database, token and port are its own.
     """
+    port = port or machine.free_port()
+    machine.check_port(machine.DEFAULT_HOST, port)
     folder = Path(tempfile.mkdtemp(prefix="caviar-demo-"))
     is_kept = keep
     try:
@@ -70,16 +72,15 @@ def demo(
 
 
 class _Demo:
-    def __init__(self, folder: Path, console: Console, port: int | None) -> None:
+    def __init__(self, folder: Path, console: Console, port: int) -> None:
         self._folder = folder
         self._console = console
-        self._port = port or machine.free_port()
+        self._port = port
         self._token = secrets.token_urlsafe(32)
         self._logs = folder / "logs"
         self._logs.mkdir()
 
     def run(self, num_workers: int, timeout_s: float, *, linger: bool) -> None:
-        machine.check_port(machine.DEFAULT_HOST, self._port)
         url = machine.local_url(machine.DEFAULT_HOST, self._port)
         with Children() as children, Client(url, self._token, clock=Clock(sleep=children.pause)) as client:
             self._start(children, client, num_workers)

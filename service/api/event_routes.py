@@ -21,7 +21,9 @@ router = APIRouter(tags=["events"])
 _KEEP_ALIVE_S = 15.0
 _PORTION = 1000
 
-Seq = Annotated[int | None, Query(description="Send events numbered above this one.", ge=0, lt=2**53)]
+_MAX_SEQ = 2**31 - 1
+
+Seq = Annotated[int | None, Query(description="Send events numbered above this one.", ge=0, le=_MAX_SEQ)]
 
 
 @router.get(
@@ -46,7 +48,7 @@ async def stream_events(
 def _start(after: int | None, last_event_id: str | None) -> int:
     if last_event_id is None:
         return after or 0
-    if not last_event_id.isdecimal():
+    if not last_event_id.isdecimal() or int(last_event_id) > _MAX_SEQ:
         field = FieldError(field="Last-Event-ID", received=last_event_id, expected="the number of an event")
         raise InvalidRequest("the stream cannot be resumed", errors=[field])
     return int(last_event_id)

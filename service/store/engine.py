@@ -21,7 +21,7 @@ _BUSY_TIMEOUT_S = 30.0
 _log = structlog.get_logger(__name__)
 
 
-__all__ = ["Engine", "connect", "is_outage", "outage", "parse_url", "ping", "read", "write"]
+__all__ = ["Engine", "connect", "is_outage", "outage", "outages_told", "parse_url", "ping", "read", "write"]
 
 
 def parse_url(database_url: str) -> URL:
@@ -104,13 +104,8 @@ def read(engine: Engine, now: datetime) -> Iterator[Transaction]:
         Unavailable: The database does not answer (503).
     """
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-    try:
-        with engine.connect().execution_options(**options) as connection, connection.begin():
-            yield Transaction(connection, now)
-    except DBAPIError as error:
-        if not is_outage(error):
-            raise
-        raise outage(error) from error
+    with outages_told(), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield Transaction(connection, now)
 
 
 def ping(transaction: Transaction) -> None:
@@ -121,10 +116,21 @@ def ping(transaction: Transaction) -> None:
 @contextmanager
 def write(engine: Engine, now: datetime) -> Iterator[Transaction]:
     """A transaction that writes, for the time before the writer works; its events are stored and told to nobody."""
-    with engine.execution_options(is_writer=True).connect() as connection, connection.begin():
+    with outages_told(), engine.execution_options(is_writer=True).connect() as connection, connection.begin():
         transaction = Transaction(connection, now)
         yield transaction
         transaction.flush()
+
+
+@contextmanager
+def outages_told() -> Iterator[None]:
+    """Raise `Unavailable` in place of the driver's errors that mean that the database is away."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        raise outage(error) from error
 
 
 def is_outage(error: DBAPIError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,9 +49,12 @@ def _served(folder: Path) -> Iterator[ServiceProcess]:
     environment |= {"CAVIAR_HOME": str(folder), "CAVIAR_TOKEN": TOKEN}
     with running("serve", "--port", str(port), environment=environment) as process:
         read_until(process, "Uvicorn running")
-        yield ServiceProcess(f"http://127.0.0.1:{port}", process, folder / "caviar.db")
+        # A pipe that nobody reads would hold the service up once it is full.
+        drain = threading.Thread(target=process.stdout.read if process.stdout else None)
+        drain.start()
+        yield ServiceProcess(f"http://127.0.0.1:{port}")
         process.terminate()
-        process.communicate(timeout=30)
+        drain.join(timeout=30)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -39,13 +37,9 @@ class ServiceProcess:
 
     Attributes:
         url: Its address.
-        process: The process.
-        database: File of its database.
     """
 
     url: str
-    process: subprocess.Popen[str]
-    database: Path
 
 
 class Trainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from alembic import command
@@ -10,13 +11,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from service.store.engine import connect, parse_url
+from service.store.engine import connect, outages_told, parse_url
 
 _FOLDER = Path(__file__).parent
 
 
 def _config(database_url: str) -> Config:
-    config = Config()
+    # Alembic would print to the terminal what the functions here return.
+    config = Config(stdout=io.StringIO())
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["database_url"] = database_url
     return config
@@ -26,24 +28,27 @@ def upgrade(database_url: str) -> None:
     """Create the tables, or bring those of an older version up to this one; of an up-to-date database nothing changes.
 
     Raises:
-        sqlalchemy.exc.OperationalError: The database does not answer.
+        InvalidRequest: The address cannot be used.
+        Unavailable: The database does not answer.
     """
     url = parse_url(database_url)
     if url.drivername == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    command.upgrade(_config(database_url), "head")
+    with outages_told():
+        command.upgrade(_config(database_url), "head")
 
 
 def downgrade(database_url: str) -> None:
     """Take every revision back: all tables and everything in them are gone afterwards."""
-    command.downgrade(_config(database_url), "base")
+    with outages_told():
+        command.downgrade(_config(database_url), "base")
 
 
 def current(database_url: str) -> str | None:
     """The revision that a database is at; None of an empty one."""
     engine = connect(database_url)
     try:
-        with engine.connect() as connection:
+        with outages_told(), engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
@@ -61,7 +66,8 @@ def check(database_url: str) -> str | None:
         What differs, for people; None if nothing does.
     """
     try:
-        command.check(_config(database_url))
+        with outages_told():
+            command.check(_config(database_url))
     except CommandError as error:
         return str(error)
     return None

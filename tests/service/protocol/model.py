@@ -160,8 +160,10 @@ class Study:
         if lease.end is not None:
             return trial.state if lease.end == "stopped" else "lease_lost"
         lease.outcome = outcome
-        if outcome == "complete" and lease.epochs:
-            is_full = max(lease.epochs) >= self.limits["max_epochs"]
+        is_full = max(lease.epochs, default=0) >= self.limits["max_epochs"]
+        if outcome == "complete" and not is_full and self._is_overdue(lease):
+            self._end(trial, "complete" if lease.epochs else "failed", "time_limit", "finished")
+        elif outcome == "complete" and lease.epochs:
             self._end(trial, "complete", "max_epochs" if is_full else "early_stopped", "finished")
         else:
             said = "failed" if outcome == "complete" else outcome

@@ -191,6 +191,8 @@ def test_a_trial_that_is_lost_once_too_often_has_failed(wire: Wire, retries: int
     trial = wire.trial(assignment)
     assert (trial["state"], trial["stop_reason"]) == ("failed", "lost")
     assert wire.claim(worker) == []
+    study = wire.get(f"/studies/{name}")
+    assert (study["state"], study["end_reason"]) == ("complete", "max_trials")
 
 
 @pytest.mark.parametrize(("outcome", "reason"), [("diverged", "diverged"), ("infeasible", "infeasible")])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from sqlalchemy import inspect
 
+from caviar.contract.errors import Unavailable
 from service.store import migrations
 from service.store.engine import connect
 from service.store.schema import metadata
@@ -29,6 +33,19 @@ def test_upgrading_twice_changes_nothing(database_url: str) -> None:
     migrations.upgrade(database_url)
     migrations.upgrade(database_url)
     assert migrations.check(database_url) is None
+
+
+def test_a_database_that_is_away_is_said_to_be(tmp_path: Path) -> None:
+    url = f"postgresql://caviar@/caviar?host={tmp_path}"
+    for ask in (migrations.upgrade, migrations.current, migrations.check):
+        with pytest.raises(Unavailable):
+            ask(url)
+
+
+def test_a_check_prints_nothing(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    migrations.upgrade(database_url)
+    migrations.check(database_url)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_difference_is_told(database_url: str) -> None:
