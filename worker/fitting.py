@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,8 +62,8 @@ class Trainer:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is the outcome of its trial
             return Result(outcome_of(error), describe(error))
         finally:
+            # Collects garbage too: a model is full of circles.
             keras.utils.clear_session()
-            gc.collect()
 
     def _fit(self, assignment: Assignment, stop: StopRequest, started: float) -> Result:
         objective = self._objective(assignment)

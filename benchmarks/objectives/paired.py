@@ -38,7 +38,6 @@ class Paired:
         model.fit(*train, validation_data=validation, batch_size=_BATCH, epochs=_NUM_EPOCHS, verbose=0)
         with _DIARY.open("a") as diary:
             diary.write(json.dumps({"bare_s": time.perf_counter() - started}) + "\n")
-        keras.utils.clear_session()
         return train, validation
 
     def build(self, params: dict[str, Any]) -> keras.Model:

@@ -71,6 +71,11 @@ class Study:
     trials: list[Trial] = field(default_factory=list)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it hands out no more trials, for good."""
+        return self.state in ("complete", "stopped")
+
+    @property
     def leases(self) -> list[Lease]:
         """All leases ever given, in the order of trials and attempts."""
         return [lease for trial in self.trials for lease in trial.leases]
@@ -216,7 +221,7 @@ class Study:
 
     def retry_trial(self, trial: Trial) -> str:
         """A person runs a trial again: its state, or the code of a refusal."""
-        if trial.state in UNFINISHED or self.state in ("complete", "stopped"):
+        if trial.state in UNFINISHED or self.has_ended:
             return "state_conflict"
         trial.state, trial.stop_reason, trial.charged = "waiting", None, 0
         return "waiting"

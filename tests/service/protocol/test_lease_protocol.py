@@ -6,19 +6,13 @@ stored exactly once, attempts are counted and charged as the rules say, budgets 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.databases import Databases
 from tests.service.protocol.model import Lease, Study, Trial
@@ -29,17 +23,50 @@ EPOCHS = st.integers(1, 5)
 OUTCOMES = st.sampled_from(["complete", "complete", "failed", "diverged", "out_of_memory", "infeasible"])
 # An old lease is as good a choice as a new one, but the newest is where most things happen.
 CHOICE = st.integers(0, 7)
+RETRIES = st.integers(0, 2)
+# Most studies live long enough for something to happen to their trials.
+_NEVER = [None] * 5
 BUDGETS = st.fixed_dictionaries(
     {
-        "max_trials": st.integers(1, 5),
-        "max_epochs": st.integers(1, 4),
-        "max_total_epochs": st.none() | st.integers(2, 12),
-        "max_seconds": st.sampled_from([None, None, 400.0]),
-        "max_trial_seconds": st.sampled_from([None, None, 70.0]),
-        "max_parallel": st.none() | st.integers(1, 3),
-        "target": st.sampled_from([None, None, 0.1]),
+        "max_trials": st.integers(2, 6),
+        "max_epochs": st.integers(2, 5),
+        "max_total_epochs": st.sampled_from([*_NEVER, 4, 9]),
+        "max_seconds": st.sampled_from([*_NEVER, 400.0]),
+        "max_trial_seconds": st.sampled_from([*_NEVER, 70.0]),
+        "max_parallel": st.sampled_from([None, 1, 2, 3]),
+        "target": st.sampled_from([*_NEVER, 0.1]),
     }
 )
+
+
+Draw = Callable[..., Any]
+# How often each action is tried, relative to the others, while it is possible.
+ACTIONS = {
+    "begin_again": 20,
+    "claim": 6,
+    "claim_after_a_crash": 2,
+    "claim_again": 2,
+    "train": 6,
+    "report": 2,
+    "report_again": 2,
+    "contradict": 3,
+    "finish": 5,
+    "release": 4,
+    "heartbeat": 2,
+    "jump": 1,
+    "wait": 4,
+    "restart_service": 1,
+    "enqueue": 1,
+    "stop_trial": 1,
+    "retry_trial": 3,
+    "pause": 1,
+    "resume": 2,
+    "stop_study": 1,
+    "edit": 2,
+}
+NEED_A_LEASE = {"train"}
+NEED_AN_EPOCH = {"report_again", "contradict"}
+NEED_A_PAST = {"claim_again", "report", "finish", "release", "heartbeat", "stop_trial", "retry_trial"}
 
 
 class LeaseProtocol(RuleBasedStateMachine):
@@ -47,7 +74,7 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     wire: Wire
 
-    @initialize(budget=BUDGETS, retries=st.integers(0, 2), num_workers=st.integers(1, 3))
+    @initialize(budget=BUDGETS, retries=RETRIES, num_workers=st.integers(1, 3))
     def begin(self, budget: dict[str, Any], retries: int, num_workers: int) -> None:
         """Create a study and workers that nobody else knows."""
         self.wire.tick()
@@ -60,144 +87,141 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.requests: list[tuple[str, str]] = []
         self.tokens: set[str] = set()
 
-    @rule(who=CHOICE, num=st.integers(1, 3), is_forgetful=st.sampled_from([False, False, True]))
-    def claim(self, who: int, num: int, *, is_forgetful: bool) -> None:
-        """A worker asks for trials; one that was restarted knows of none."""
-        worker = self.workers[who % len(self.workers)]
-        self.requests.append((worker, f"{self.name}-{len(self.requests)}"))
-        held = [lease for lease in self.model.leases if lease.end is None and lease.worker == worker]
-        self._claim(*self.requests[-1], num, [] if is_forgetful else held)
+    @rule(data=st.data())
+    def act(self, data: st.DataObject) -> None:
+        """Somebody does something that is possible now."""
+        possible = [name for name, weight in ACTIONS.items() for _ in range(weight) if self._can(name)]
+        getattr(self, data.draw(st.sampled_from(possible), label="action"))(data.draw)
 
-    @precondition(lambda self: self.requests)
-    @rule(which=CHOICE, num=st.integers(1, 3))
-    def claim_again(self, which: int, num: int) -> None:
+    def _can(self, action: str) -> bool:
+        if action == "begin_again":
+            return self.model.has_ended
+        if action in NEED_A_LEASE:
+            return bool(self.model.running())
+        if action in NEED_AN_EPOCH:
+            return any(lease.epochs for lease in self.model.leases)
+        if action in NEED_A_PAST:
+            return bool(self.model.leases)
+        return action != "stop_study" or len(self.model.leases) > 7
+
+    def begin_again(self, draw: Draw) -> None:
+        """The study has ended; a new one begins."""
+        self._look_at_everything()
+        self.begin(draw(BUDGETS), draw(RETRIES), draw(st.integers(1, 3)))
+
+    def claim(self, draw: Draw) -> None:
+        """A worker asks for trials."""
+        self._ask(draw(st.sampled_from(self.workers)), draw(st.integers(1, 3)))
+
+    def claim_after_a_crash(self, draw: Draw) -> None:
+        """A worker that was restarted asks for trials and knows of none."""
+        self._ask(draw(st.sampled_from(self.workers)), draw(st.integers(1, 3)), is_forgetful=True)
+
+    def claim_again(self, draw: Draw) -> None:
         """A worker did not hear the answer and repeats its request."""
-        worker, request = self.requests[-1 - which % len(self.requests)]
-        held = [lease for lease in self.model.leases if lease.end is None and lease.worker == worker]
-        self._claim(worker, request, num, held)
+        worker, request = self.requests[-1 - draw(CHOICE) % len(self.requests)]
+        self._claim(worker, request, draw(st.integers(1, 3)), self._held(worker))
 
-    @precondition(lambda self: self.model.leases)
-    @rule(items=st.lists(st.tuples(CHOICE, EPOCHS, VALUES), min_size=1, max_size=4))
-    def report(self, items: list[tuple[int, int, float]]) -> None:
-        """Workers report epochs, of leases old and new."""
-        self._report([(self._lease(which), epoch, value) for which, epoch, value in items])
+    def train(self, draw: Draw) -> None:
+        """A worker reports the next epochs of a trial that it holds."""
+        lease = draw(st.sampled_from(self.model.running())).leases[-1]
+        first = max(lease.epochs, default=0) + 1
+        values = draw(st.lists(VALUES, min_size=1, max_size=3))
+        self._report([(lease, epoch, value) for epoch, value in enumerate(values, start=first)])
 
-    @precondition(lambda self: self.model.running())
-    @rule(which=CHOICE, value=VALUES)
-    def train(self, which: int, value: float) -> None:
-        """A worker reports the next epoch of a trial that it holds."""
-        trials = self.model.running()
-        lease = trials[which % len(trials)].leases[-1]
-        self._report([(lease, max(lease.epochs, default=0) + 1, value)])
+    def report(self, draw: Draw) -> None:
+        """Workers report any epochs of leases old and new."""
+        num = draw(st.integers(1, 4))
+        self._report([(self._lease(draw), draw(EPOCHS), draw(VALUES)) for _ in range(num)])
 
-    @precondition(lambda self: any(lease.epochs for lease in self.model.leases))
-    @rule(which=CHOICE, change=st.sampled_from([0.0, 0.01]))
-    def report_again(self, which: int, change: float) -> None:
-        """A worker repeats an epoch, as it was or with another value."""
-        lease = self._lease(which, [lease for lease in self.model.leases if lease.epochs])
-        epoch, value = sorted(lease.epochs.items())[which % len(lease.epochs)]
-        self._report([(lease, epoch, value + change)])
+    def report_again(self, draw: Draw) -> None:
+        """A worker repeats what it reported of a lease, old or new."""
+        lease = self._lease(draw, [lease for lease in self.model.leases if lease.epochs])
+        self._report(list(self._epochs(lease)))
 
-    @precondition(lambda self: self.model.leases)
-    @rule(which=CHOICE, outcome=OUTCOMES)
-    def finish(self, which: int, outcome: str) -> None:
+    def contradict(self, draw: Draw) -> None:
+        """A worker reports other values for epochs that are stored."""
+        lease = self._lease(draw, [lease for lease in self.model.leases if lease.epochs])
+        self._report([(lease, epoch, value + 0.01) for lease, epoch, value in self._epochs(lease)])
+
+    def finish(self, draw: Draw) -> None:
         """A worker says how a training ended, perhaps long after it lost it."""
-        lease = self._lease(which)
-        assert self._code(self.wire.finish(lease.assignment, outcome)) == self.model.finish(lease, outcome)
+        self._finish(self._lease(draw), draw(OUTCOMES))
 
-    @precondition(lambda self: self.model.leases)
-    @rule(which=CHOICE)
-    def release(self, which: int) -> None:
-        """A worker gives a trial back."""
-        lease = self._lease(which)
+    def release(self, draw: Draw) -> None:
+        """A worker gives a trial back, perhaps not for the first time."""
+        lease = self._lease(draw)
         assert self._code(self.wire.release(lease.assignment)) == self.model.release(lease)
 
-    @precondition(lambda self: self.model.leases)
-    @rule(who=CHOICE, which=st.lists(CHOICE, max_size=4, unique=True))
-    def heartbeat(self, who: int, which: list[int]) -> None:
+    def heartbeat(self, draw: Draw) -> None:
         """A worker renews leases, perhaps some that are not its own."""
-        worker = self.workers[who % len(self.workers)]
-        leases = list(dict.fromkeys(self._lease(index) for index in which))
+        worker = draw(st.sampled_from(self.workers))
+        num = draw(st.integers(0, 3))
+        leases = list(dict.fromkeys([*self._held(worker), *(self._lease(draw) for _ in range(num))]))
         lost = self.wire.heartbeat(worker, *[lease.assignment for lease in leases])
         assert lost == [lease.assignment["lease"] for lease in self.model.heartbeat(worker, leases)]
 
-    @rule(seconds=st.sampled_from([1.0, 10.0, 20.0, 100.0]))
-    def jump(self, seconds: float) -> None:
+    def jump(self, draw: Draw) -> None:
         """Time passes while the service is too busy to notice."""
-        self.wire.clock.advance(seconds)
-        self.model.now = self.wire.clock.now
+        self._pass(draw(st.sampled_from([1.0, 10.0, 40.0])))
 
-    @rule(rounds=st.integers(1, 4))
-    def wait(self, rounds: int) -> None:
+    def wait(self, draw: Draw) -> None:
         """Time passes while the background loop goes round."""
-        for _ in range(rounds):
-            self.jump(LEASE_TTL_S / 3)
-            self.tick()
+        self._wait(draw(st.integers(1, 4)))
 
-    @rule()
-    def tick(self) -> None:
-        """The background loop goes round."""
-        self.wire.tick()
-        self.model.tick()
-
-    @rule()
-    def restart_service(self) -> None:
+    def restart_service(self, _draw: Draw) -> None:
         """The service goes down and comes up again."""
         self.wire.restart()
         self.model.ticked_at = None
         self.model.tick()
 
-    @rule(x=st.sampled_from([0.25, 0.75]))
-    def enqueue(self, x: float) -> None:
+    def enqueue(self, draw: Draw) -> None:
         """A person adds a configuration."""
-        status, answer = self.wire.ask("POST", f"/studies/{self.name}/trials", {"params": {"x": x}})
-        if self.model.state in ("complete", "stopped") or self.model.limit() is not None:
+        body = {"params": {"x": draw(st.sampled_from([0.25, 0.75]))}}
+        status, answer = self.wire.ask("POST", f"/studies/{self.name}/trials", body)
+        if self.model.has_ended or self.model.limit() is not None:
             assert answer["code"] == "state_conflict"
         else:
             assert status == 201
             self.model.add("enqueued").trial_id = answer["trial_id"]
 
-    @precondition(lambda self: self.model.trials)
-    @rule(which=CHOICE, verb=st.sampled_from(["stop", "retry"]))
-    def steer_trial(self, which: int, verb: str) -> None:
-        """A person stops a trial or runs it again."""
-        trial = self.model.trials[-1 - which % len(self.model.trials)]
-        status, answer = self.wire.ask("POST", f"/trials/{trial.trial_id}:{verb}")
-        if verb == "retry":
-            assert answer["state" if status == 200 else "code"] == self.model.retry_trial(trial)
-        else:
-            self.model.stop_trial(trial)
-            assert answer["state"] == trial.state
+    def stop_trial(self, draw: Draw) -> None:
+        """A person cancels a trial."""
+        trial = draw(st.sampled_from(self.model.trials))
+        answer = self.wire.post(f"/trials/{trial.trial_id}:stop")
+        self.model.stop_trial(trial)
+        assert answer["state"] == trial.state
 
-    @rule(verb=st.sampled_from(["pause", "resume", "resume"]))
-    def steer_study(self, verb: str) -> None:
-        """A person pauses or resumes the study."""
-        status, _ = self.wire.ask("POST", f"/studies/{self.name}:{verb}")
-        if self.model.state in ("complete", "stopped"):
-            assert status == 409
-            return
-        assert status == 200
-        self.model.state = "paused" if verb == "pause" else "running"
-        self.model.settle()
+    def retry_trial(self, draw: Draw) -> None:
+        """A person lets a trial run again."""
+        trial = draw(st.sampled_from(self.model.trials))
+        status, answer = self.wire.ask("POST", f"/trials/{trial.trial_id}:retry")
+        assert answer["state" if status == 200 else "code"] == self.model.retry_trial(trial)
 
-    @precondition(lambda self: len(self.model.leases) > 4)
-    @rule()
-    def stop_study(self) -> None:
+    def pause(self, _draw: Draw) -> None:
+        """A person pauses the study."""
+        self._steer("pause", "paused")
+
+    def resume(self, _draw: Draw) -> None:
+        """A person resumes the study."""
+        self._steer("resume", "running")
+
+    def stop_study(self, _draw: Draw) -> None:
         """A person ends the study."""
         self.wire.post(f"/studies/{self.name}:stop")
-        if self.model.state not in ("complete", "stopped"):
+        if not self.model.has_ended:
             self.model.end("stopped", "stopped")
 
-    @rule(change=st.sampled_from([{"max_parallel": 1}, {"max_parallel": None}, {"max_trials": 6}, {"max_trials": 2}]))
-    def edit(self, change: dict[str, Any]) -> None:
+    def edit(self, draw: Draw) -> None:
         """A person changes a limit."""
+        change = draw(
+            st.sampled_from([{"max_parallel": 1}, {"max_parallel": None}, {"max_trials": 6}, {"max_trials": 2}])
+        )
         status, _ = self.wire.ask("PATCH", f"/studies/{self.name}", {"budget": change})
-        if self.model.state in ("complete", "stopped"):
-            assert status == 409
-            return
-        assert status == 200
-        self.model.limits = self.model.limits | change
-        self.model.settle()
+        assert status == (409 if self.model.has_ended else 200)
+        if status == 200:
+            self.model.limits = self.model.limits | change
+            self.model.settle()
 
     @invariant()
     def the_service_stands_where_the_model_stands(self) -> None:
@@ -219,20 +243,18 @@ class LeaseProtocol(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         if self.model.state == "paused":
-            self.steer_study("resume")
-        for _ in range(200):
+            self._steer("resume", "running")
+        for _ in range(100):
             if self.model.state != "running":
                 break
-            self.wait(4)
-            self.claim(0, 3, is_forgetful=False)
+            self._wait(4)
+            self._ask(self.workers[0], 3)
             for trial in self.model.running():
                 lease = trial.leases[-1]
-                self._report([(lease, epoch, 0.2) for epoch in range(1, 5) if epoch not in lease.epochs])
-                assert self._code(self.wire.finish(lease.assignment)) == self.model.finish(lease, "complete")
+                self._report([(lease, epoch, 0.2) for epoch in range(1, 6) if epoch not in lease.epochs])
+                self._finish(lease, "complete")
         assert self.model.state != "running"
-        self.the_service_stands_where_the_model_stands()
-        for trial in self.model.trials:
-            self._look_at(trial)
+        self._look_at_everything()
 
     def _claim(self, worker: str, request: str, num: int, known: list[Lease]) -> None:
         tokens = [lease.assignment["lease"] for lease in known]
@@ -265,11 +287,49 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert {entry["trial_id"]: entry["decision"] for entry in answer["decisions"]} == decided
         assert [(entry["trial_id"], entry["epoch"], entry["code"]) for entry in answer["rejected"]] == refused
 
-    def _lease(self, which: int, leases: list[Lease] | None = None) -> Lease:
+    def _lease(self, draw: Draw, leases: list[Lease] | None = None) -> Lease:
         # Half of the time one that somebody holds, else any of the newest.
         among = self.model.leases if leases is None else leases
-        held = [lease for lease in among if lease.end is None] if which % 2 else []
-        return (held or among)[-1 - which // 2 % len(held or among)]
+        held = [lease for lease in among if lease.end is None] if draw(st.booleans()) else []
+        lease: Lease = (held or among)[-1 - draw(CHOICE) % len(held or among)]
+        return lease
+
+    def _held(self, worker: str) -> list[Lease]:
+        return [lease for lease in self.model.leases if lease.end is None and lease.worker == worker]
+
+    @staticmethod
+    def _epochs(lease: Lease) -> Iterator[tuple[Lease, int, float]]:
+        for epoch, value in sorted(lease.epochs.items()):
+            yield lease, epoch, value
+
+    def _ask(self, worker: str, num: int, *, is_forgetful: bool = False) -> None:
+        self.requests.append((worker, f"{self.name}-{len(self.requests)}"))
+        self._claim(*self.requests[-1], num, [] if is_forgetful else self._held(worker))
+
+    def _finish(self, lease: Lease, outcome: str) -> None:
+        assert self._code(self.wire.finish(lease.assignment, outcome)) == self.model.finish(lease, outcome)
+
+    def _pass(self, seconds: float) -> None:
+        self.wire.clock.advance(seconds)
+        self.model.now = self.wire.clock.now
+
+    def _wait(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self._pass(LEASE_TTL_S / 3)
+            self.wire.tick()
+            self.model.tick()
+
+    def _steer(self, verb: str, state: str) -> None:
+        status, _ = self.wire.ask("POST", f"/studies/{self.name}:{verb}")
+        assert status == (409 if self.model.has_ended else 200)
+        if status == 200:
+            self.model.state = state
+            self.model.settle()
+
+    def _look_at_everything(self) -> None:
+        self.the_service_stands_where_the_model_stands()
+        for trial in self.model.trials:
+            self._look_at(trial)
 
     def _look_at(self, trial: Trial) -> None:
         told = self.wire.get(f"/trials/{trial.trial_id}")
@@ -324,5 +384,5 @@ def test_the_service_keeps_the_rules_whatever_happens(
 ) -> None:
     with running(databases.ready(kind), monkeypatch) as wire:
         machine = type("LeaseProtocol", (LeaseProtocol,), {"wire": wire})
-        longest = settings(max_examples=max_examples, stateful_step_count=30)
+        longest = settings(max_examples=max_examples, stateful_step_count=40)
         run_state_machine_as_test(machine, settings=longest)
