@@ -100,8 +100,12 @@ class EpochReporter(keras.callbacks.Callback):
             return
         values = {name: float(value) for name, value in (logs or {}).items()}
         if missing := [name for name in self._required if name not in values]:
-            self._end(Outcome.FAILED, "MissingMetric", f"expected the metric {missing[0]} after every epoch, received "
-                      f"{', '.join(sorted(values)) or 'none'}; compile the model with it, or change the study")
+            self._end(
+                Outcome.FAILED,
+                "MissingMetric",
+                f"expected the metric {missing[0]} after every epoch, received "
+                f"{', '.join(sorted(values)) or 'none'}; compile the model with it, or change the study",
+            )
             return
         for name in (self._metric, "loss"):
             if not math.isfinite(values.get(name, 0.0)):

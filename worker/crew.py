@@ -126,8 +126,12 @@ class Crew:
         now = self._clock()
         for slot, place in zip(self._slots, self._places, strict=True):
             if place.run is not None and place.run.deadline <= now:
-                _log.error("training_killed", trial_id=place.run.assignment.trial_id, slot=slot.index,
-                           reason="it did not end when asked to, or at its time limit")
+                _log.error(
+                    "training_killed",
+                    trial_id=place.run.assignment.trial_id,
+                    slot=slot.index,
+                    reason="it did not end when asked to, or at its time limit",
+                )
                 place.run.deadline = math.inf
                 slot.kill()
 
@@ -165,8 +169,10 @@ class Crew:
         if not place.is_ready:
             place.num_failed_starts += 1
             if place.num_failed_starts >= _MAX_FAILED_STARTS:
-                raise SlotBroken(f"{error.message}, before it was ready, {place.num_failed_starts} times in a row; the "
-                                 f"end of {slot.log_path}:\n{event.last_words}")
+                raise SlotBroken(
+                    f"{error.message}, before it was ready, {place.num_failed_starts} times in a row; the "
+                    f"end of {slot.log_path}:\n{event.last_words}"
+                )
         if place.run is not None:
             self._crashed(place.run, error)
         self._renew(slot, place)
@@ -188,8 +194,15 @@ class Crew:
         limit_s = assignment.max_trial_seconds
         deadline = math.inf if limit_s is None else self._clock() + limit_s + self._stop_grace_s
         place.run = Run(assignment, deadline)
-        _log.info("training", study=assignment.study, trial_id=assignment.trial_id, number=assignment.number,
-                  attempt=assignment.attempt, slot=slot.index, params=assignment.params)
+        _log.info(
+            "training",
+            study=assignment.study,
+            trial_id=assignment.trial_id,
+            number=assignment.number,
+            attempt=assignment.attempt,
+            slot=slot.index,
+            params=assignment.params,
+        )
         slot.train(assignment)
 
     def _measure(self, run: Run, done: EpochDone) -> None:
@@ -219,8 +232,13 @@ class Crew:
         if run.is_gone:
             return
         if error is not None:
-            _log.warning("training_failed", trial_id=run.assignment.trial_id, outcome=outcome, kind=error.kind,
-                         detail=error.message)
+            _log.warning(
+                "training_failed",
+                trial_id=run.assignment.trial_id,
+                outcome=outcome,
+                kind=error.kind,
+                detail=error.message,
+            )
         self._outbox.end(Finish(lease=run.lease, outcome=outcome, error=error))
 
     def _renew(self, slot: Slot, place: Place) -> None:

@@ -93,8 +93,10 @@ class Trainer:
         name = assignment.objective.name
         if name not in self.objectives:
             offered = ", ".join(sorted(self.objectives))
-            raise NotTrainable(f"received the objective {name!r}, expected one of {offered}; start the worker with the "
-                               "file that defines it")
+            raise NotTrainable(
+                f"received the objective {name!r}, expected one of {offered}; start the worker with the "
+                "file that defines it"
+            )
         return instantiate(
             self.objectives[name],
             config=assignment.objective.config,
@@ -134,8 +136,10 @@ class Trainer:
 
 def _two_sets(sets: Any) -> tuple[Any, Any]:
     if not isinstance(sets, (tuple, list)) or len(sets) != 2:
-        raise NotTrainable(f"data(params) returned {type(sets).__name__}, expected a pair: the training set and the "
-                           "validation set, each (x, y) or anything that Keras's fit accepts")
+        raise NotTrainable(
+            f"data(params) returned {type(sets).__name__}, expected a pair: the training set and the "
+            "validation set, each (x, y) or anything that Keras's fit accepts"
+        )
     train, validation = sets
     return train, tuple(validation) if isinstance(validation, list) else validation
 

@@ -81,6 +81,8 @@ def _client(url: str, token: str) -> httpx2.Client:
 def _token(settings: WorkerSettings) -> str:
     token = settings.token.get_secret_value() if settings.token else credentials.read_token()
     if token is None:
-        raise InvalidRequest("there is no access token; pass --token, set CAVIAR_TOKEN, or start the worker as the "
-                             f"user whose service has stored one in {credentials.home() / 'token'}")
+        raise InvalidRequest(
+            "there is no access token; pass --token, set CAVIAR_TOKEN, or start the worker as the "
+            f"user whose service has stored one in {credentials.home() / 'token'}"
+        )
     return token

@@ -31,8 +31,7 @@ class Membership:
         with self._lock:
             if self._registered is None:
                 self._registered = self._api.register(self._body)
-                _log.info("registered", worker_id=self._registered.worker_id,
-                          lease_ttl_s=self._registered.lease_ttl_s)
+                _log.info("registered", worker_id=self._registered.worker_id, lease_ttl_s=self._registered.lease_ttl_s)
             return self._registered
 
     def forget(self, worker_id: str) -> None:

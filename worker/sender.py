@@ -143,8 +143,9 @@ class Sender:
         self._outbox.remove(letter.id for letter in letters)
         for rejected in answer.rejected:
             if rejected.trial_id in lease_of:
-                self._reject(rejected.trial_id, lease_of[rejected.trial_id], rejected.epoch, rejected.code,
-                             rejected.detail)
+                self._reject(
+                    rejected.trial_id, lease_of[rejected.trial_id], rejected.epoch, rejected.code, rejected.detail
+                )
         for decided in answer.decisions:
             if decided.decision is not Decision.CONTINUE and decided.trial_id in lease_of:
                 self._lose(decided.trial_id, lease_of[decided.trial_id], decided.reason or decided.decision.value)

@@ -58,8 +58,9 @@ class Supervisor:
     All decisions are taken in one thread, by the events that the others put into a queue.
     """
 
-    def __init__(self, habits: Habits, api: WorkerApi, outbox: Outbox, crew: Crew,
-                 events: queue.SimpleQueue[Event]) -> None:
+    def __init__(
+        self, habits: Habits, api: WorkerApi, outbox: Outbox, crew: Crew, events: queue.SimpleQueue[Event]
+    ) -> None:
         """Put the parts together; nothing is started yet.
 
         Args:
@@ -172,8 +173,13 @@ class Supervisor:
         ready = self._crew.ready
         if ready is None:
             return
-        body = RegisterWorker(name=self._habits.name, host=self._habits.host, slots=self._habits.num_slots,
-                              devices=ready.devices, objectives=ready.objectives)
+        body = RegisterWorker(
+            name=self._habits.name,
+            host=self._habits.host,
+            slots=self._habits.num_slots,
+            devices=ready.devices,
+            objectives=ready.objectives,
+        )
         membership = Membership(self._api, body)
         self._heart = Heart(self._api, membership, self._outbox, self._events.put)
         self._claimer = Claimer(self._api, membership, self._events.put, Backoff(self._rng))
@@ -186,8 +192,9 @@ class Supervisor:
             return
         self._is_claiming = True
         is_idle = self._crew.is_idle and self._outbox.is_settled
-        self._claimer.ask(max_trials=num_free, wait_s=self._habits.claim_wait_s, leases=self._outbox.leases(),
-                          is_idle=is_idle)
+        self._claimer.ask(
+            max_trials=num_free, wait_s=self._habits.claim_wait_s, leases=self._outbox.leases(), is_idle=is_idle
+        )
 
     def _drain(self) -> None:
         self._is_draining = True

@@ -54,8 +54,13 @@ def real_client(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def claimed(api: WorkerApi, client: TestClient, **study: object) -> Assignment:
-    body = {"name": "s", "objective": {"name": "mlp", "config": {"dataset": "iris"}},
-            "strategy": {"kind": "random"}, "pruner": {"kind": "none"}, "budget": {"max_trials": 4, "max_epochs": 3}}
+    body = {
+        "name": "s",
+        "objective": {"name": "mlp", "config": {"dataset": "iris"}},
+        "strategy": {"kind": "random"},
+        "pruner": {"kind": "none"},
+        "budget": {"max_trials": 4, "max_epochs": 3},
+    }
     assert client.post("/api/v1/studies", json={**body, **study}).status_code == 201
     worker_id = api.register(BODY).worker_id
     [assignment] = api.claim(worker_id, Claim(request_id="r", max_trials=1)).assigned

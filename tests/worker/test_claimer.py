@@ -79,7 +79,7 @@ def claim() -> Iterator[Callable[[Script], Answered | Refused]]:
 
 
 def test_a_claim_is_repeated_as_the_same_request_until_it_is_answered(
-    claim: Callable[[Script], Answered | Refused]
+    claim: Callable[[Script], Answered | Refused],
 ) -> None:
     script = Script(claim=[httpx2.ConnectError("no route"), httpx2.ReadTimeout("slow"), CLAIMED])
     event = claim(script)

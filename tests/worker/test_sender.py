@@ -40,8 +40,11 @@ class Post:
 
     def reports(self) -> list[list[tuple[int, int]]]:
         """Trials and epochs of every report that reached the service."""
-        return [[(item["trial_id"], item["epoch"]) for item in body["items"]]
-                for path, body in self.service.log if path.endswith("/measurements")]
+        return [
+            [(item["trial_id"], item["epoch"]) for item in body["items"]]
+            for path, body in self.service.log
+            if path.endswith("/measurements")
+        ]
 
     def paths(self) -> list[str]:
         """The last parts of the paths that were asked for."""

@@ -123,8 +123,13 @@ def test_after_a_kill_its_successor_delivers_and_releases_what_was_left(
     start()
     service.wait_for(lambda: trial.num_releases == 1, "the release")
     service.wait_for(lambda: trial.assignment.attempt == 2 and trial.epochs, "the second attempt")
-    epochs = [item["epoch"] for path, body in service.log if path.endswith("/measurements") for item in body["items"]
-              if item["lease"] != trial.lease]
+    epochs = [
+        item["epoch"]
+        for path, body in service.log
+        if path.endswith("/measurements")
+        for item in body["items"]
+        if item["lease"] != trial.lease
+    ]
     assert len(kept) == known
     assert max(epochs) > known
     assert sorted(set(epochs)) == list(range(1, max(epochs) + 1))

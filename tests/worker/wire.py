@@ -49,17 +49,34 @@ DEADLINE_S = 120.0
 def assignment(trial_id: int = 1, **changes: Any) -> Assignment:
     """An assignment of the tests' own objective, with changes."""
     values: dict[str, Any] = {
-        "trial_id": trial_id, "study": "tests", "number": trial_id - 1, "attempt": 1, "lease": f"lease-{trial_id}-1",
-        "lease_ttl_s": 30.0, "params": {}, "seed": 7, "data_seed": 3, "objective": ObjectiveRef(name="Line"),
-        "metric": Metric(), "first_epoch": 1, "max_epochs": 3, "max_trial_seconds": None, "early_stopping": None,
+        "trial_id": trial_id,
+        "study": "tests",
+        "number": trial_id - 1,
+        "attempt": 1,
+        "lease": f"lease-{trial_id}-1",
+        "lease_ttl_s": 30.0,
+        "params": {},
+        "seed": 7,
+        "data_seed": 3,
+        "objective": ObjectiveRef(name="Line"),
+        "metric": Metric(),
+        "first_epoch": 1,
+        "max_epochs": 3,
+        "max_trial_seconds": None,
+        "early_stopping": None,
     }
     return Assignment(**{**values, **changes})
 
 
 def measurement(trial_id: int = 1, epoch: int = 1, *, lease: str | None = None, value: float = 0.5) -> Measurement:
     """A measurement of a trial."""
-    return Measurement(trial_id=trial_id, lease=lease or f"lease-{trial_id}-1", epoch=epoch,
-                       metrics={"val_loss": value}, elapsed_s=float(epoch))
+    return Measurement(
+        trial_id=trial_id,
+        lease=lease or f"lease-{trial_id}-1",
+        epoch=epoch,
+        metrics={"val_loss": value},
+        elapsed_s=float(epoch),
+    )
 
 
 @dataclass
@@ -172,9 +189,13 @@ class Service:
                 refused.append((item, error))
         if not decisions:
             raise refused[0][1]
-        return ReportAnswer(decisions=list(decisions.values()), rejected=[
-            Rejected(trial_id=item.trial_id, epoch=item.epoch, code=error.code, detail=error.detail)
-            for item, error in refused])
+        return ReportAnswer(
+            decisions=list(decisions.values()),
+            rejected=[
+                Rejected(trial_id=item.trial_id, epoch=item.epoch, code=error.code, detail=error.detail)
+                for item, error in refused
+            ],
+        )
 
     def _measure(self, item: Measurement) -> TrialDecision:
         trial = self.trials.get(item.trial_id)
@@ -188,8 +209,9 @@ class Service:
         if decision is not Decision.CONTINUE:
             trial.lease = None
             trial.state = TrialState.PRUNED if decision is Decision.STOP else TrialState.PAUSED
-        return TrialDecision(trial_id=item.trial_id, decision=decision,
-                             reason=None if decision is Decision.CONTINUE else "pruned")
+        return TrialDecision(
+            trial_id=item.trial_id, decision=decision, reason=None if decision is Decision.CONTINUE else "pruned"
+        )
 
     def _end(self, trial: Trial, ending: Finish | Release) -> TrialStatus:
         if trial.lease != ending.lease:
@@ -248,5 +270,3 @@ def served() -> Iterator[Service]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-

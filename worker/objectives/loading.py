@@ -120,8 +120,10 @@ def instantiate(
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in declared):
         names = {parameter.name for parameter in declared}
         if config and "config" not in names:
-            raise Infeasible(f"received the config {dict(config)}, but {cls.__name__} takes none; declare `config` in its "
-                             "constructor, or leave the config out of the study")
+            raise Infeasible(
+                f"received the config {dict(config)}, but {cls.__name__} takes none; declare `config` in "
+                "its constructor, or leave the config out of the study"
+            )
         known = {name: value for name, value in known.items() if name in names}
     return cls(**known)
 

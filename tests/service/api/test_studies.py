@@ -34,13 +34,14 @@ class Person:
     def claim(self, num_trials: int = 1) -> list[dict[str, Any]]:
         """Trials that a new worker holds."""
         worker = self.ask("POST", "/workers", BODIES["register_worker"], status=201)["worker_id"]
-        return self.ask("POST", f"/workers/{worker}:claim", {"request_id": "1", "max_trials": num_trials})["assigned"]
+        answer = self.ask("POST", f"/workers/{worker}:claim", {"request_id": "1", "max_trials": num_trials})
+        return list(answer["assigned"])
 
     def report(self, trial: dict[str, Any], *values: float) -> dict[str, Any]:
         """Report epochs from the first one on; the decision after the last."""
         base = {"trial_id": trial["trial_id"], "lease": trial["lease"], "elapsed_s": 0.1}
         items = [{**base, "epoch": e, "metrics": {"val_loss": v}} for e, v in enumerate(values, start=1)]
-        return self.ask("POST", "/measurements", {"items": items})["decisions"][0]
+        return dict(self.ask("POST", "/measurements", {"items": items})["decisions"][0])
 
 
 @pytest.fixture

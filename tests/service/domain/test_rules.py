@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ _METRICS = st.sampled_from([Metric(), Metric(name="val_accuracy", direction="max
 
 @given(_METRICS, st.dictionaries(st.integers(1, 50), _VALUES, min_size=1), st.randoms())
 def test_the_best_value_does_not_depend_on_the_order_of_arrival(
-    metric: Metric, curve: dict[int, float], shuffle
+    metric: Metric, curve: dict[int, float], shuffle: Random
 ) -> None:
     best = min(curve.values()) if metric.direction == "minimize" else max(curve.values())
     expected = (best, min(epoch for epoch, value in curve.items() if value == best))
