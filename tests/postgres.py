@@ -40,6 +40,7 @@ class PostgresServer:
         self.folder = folder
         self._as_user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._binaries: Path | None = None
 
     @property
@@ -84,6 +85,9 @@ class PostgresServer:
                 user=self._as_user,
                 start_new_session=True,
             )
+        # Its input ends when this process does, even by SIGKILL: then nobody else would stop the server.
+        watchdog = ["sh", "-c", 'cat; kill -QUIT "$0"', str(self._process.pid)]
+        self._watchdog = subprocess.Popen(watchdog, stdin=subprocess.PIPE, start_new_session=True)
         self._wait_until_it_answers()
 
     def stop(self, *, immediate: bool = False) -> None:
@@ -95,6 +99,7 @@ class PostgresServer:
         if self._process is None:
             return
         process, self._process = self._process, None
+        self._dismiss_watchdog()
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
         try:
@@ -103,6 +108,12 @@ class PostgresServer:
             process.kill()
             process.wait()
             raise
+
+    def _dismiss_watchdog(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.kill()
+            self._watchdog.communicate()
+            self._watchdog = None
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
         """Make a database and return its address.

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
 import psycopg
 import pytest
 import sqlalchemy
@@ -74,6 +82,26 @@ def test_starting_twice_is_refused_and_stopping_twice_is_not(own_postgres_server
         own_postgres_server.start()
     own_postgres_server.stop()
     own_postgres_server.stop()
+
+
+@pytest.mark.postgres
+def test_the_server_ends_with_the_process_that_started_it() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="caviar-pg-"))
+    script = (
+        "import os, pathlib, signal, sys; from tests.postgres import PostgresServer\n"
+        "server = PostgresServer(pathlib.Path(sys.argv[1])); server.start()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    try:
+        root = Path(__file__).parents[1]
+        done = subprocess.run([sys.executable, "-c", script, folder], cwd=root, check=False, timeout=120)
+        assert done.returncode == -signal.SIGKILL
+        # Its socket is the last thing that a server removes.
+        deadline = time.monotonic() + 60
+        while list(folder.glob(".s.PGSQL.*")):
+            assert time.monotonic() < deadline
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.postgres

@@ -31,11 +31,16 @@ def outcome_of(error: BaseException) -> Outcome:
 
 def describe(error: BaseException) -> TrainingError:
     """The error of a trial, shortened to what the service takes: the start of the message, the end of the traceback."""
-    lines = "".join(traceback.format_exception(error))
-    message = " ".join(str(error).split()) or type(error).__name__
+    lines = writable("".join(traceback.format_exception(error)))
+    message = writable(" ".join(str(error).split())) or type(error).__name__
     return TrainingError(
         kind=type(error).__name__[:_MAX_KIND], message=message[:_MAX_MESSAGE], traceback=lines[-_MAX_TRACEBACK:]
     )
+
+
+def writable(text: str) -> str:
+    """A text with what the wire does not take, NUL and half surrogate pairs, replaced by a visible sign."""
+    return text.replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

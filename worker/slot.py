@@ -15,6 +15,7 @@ from pathlib import Path
 from caviar.contract.messages import Assignment, TrainingError
 from worker.channel import Broken, Channel, Ended, EpochDone, Message, Ready, Setup, Started, Stop, Train
 from worker.events import SlotExited, SlotSaid
+from worker.failures import writable
 
 _MAX_LOG_BYTES = 10 * 1024**2
 _LAST_WORDS_BYTES = 8 * 1024
@@ -164,4 +165,4 @@ def _last_words(path: Path, log_start: int) -> str:
     with path.open("rb") as log:
         end = log.seek(0, os.SEEK_END)
         log.seek(max(log_start, end - _LAST_WORDS_BYTES))
-        return log.read().decode("utf-8", errors="replace")
+        return writable(log.read().decode("utf-8", errors="replace"))

@@ -88,7 +88,7 @@ class Transaction:
         return self._epochs[study_id]
 
     def flush(self) -> list[Event]:
-        """Number and store the collected events; to be called once, right before the commit."""
+        """Number and store the events collected since the last flush; to be called right before the commit."""
         by_study: dict[int, list[tuple[str, Mapping[str, JsonValue]]]] = defaultdict(list)
         for study_id, kind, data in self._pending:
             by_study[study_id].append((kind, data))
@@ -109,4 +109,6 @@ class Transaction:
         if events:
             rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]
             self.connection.execute(_INSERT_EVENTS, rows)
+        self._pending.clear()
+        self._epochs.clear()
         return events

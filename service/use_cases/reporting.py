@@ -59,7 +59,7 @@ def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_tt
     trial = trials.with_lease(tx, item.trial_id)
     if trial.token != item.lease:
         return _after_the_end(tx, trial, item)
-    search = searches.of(trial.study_id)
+    search = searches.knowing(trial.study_id, trial.number)
     value = _value(search, item)
     # An epoch above the last one cannot have been reported before; only others are looked up.
     is_repeat = item.epoch <= trial.num_epochs and _is_equal_repeat(tx, trial, item)

@@ -50,6 +50,11 @@ class Search:
             number = len(self._mirror.trials)
             return number, self._sampler.propose(self._mirror, number)
 
+    def knows(self, number: int) -> bool:
+        """Whether the mirror has this trial."""
+        with self._lock:
+            return number < len(self._mirror.trials)
+
     def judge(self, number: int, epoch: int, reported: dict[int, float]) -> Verdict:
         """Whether a trial goes on after an epoch.
 
@@ -114,6 +119,19 @@ class Searches:
                 with self._reading() as tx:
                     self._searches[study_id] = load(tx, study_id)
             return self._searches[study_id]
+
+    def knowing(self, study_id: int, number: int) -> Search:
+        """The search of a study, with this stored trial in its mirror.
+
+        Raises:
+            LookupError: The study does not exist (any more).
+        """
+        search = self.of(study_id)
+        if not search.knows(number):
+            # It was loaded while the commit of that trial was under way, and missed it.
+            self.forget(study_id)
+            search = self.of(study_id)
+        return search
 
     def apply(self, events: Iterable[Event]) -> None:
         """Bring the loaded mirrors up to newly committed events."""

@@ -62,3 +62,9 @@ def test_the_description_is_cut_to_what_the_service_takes() -> None:
 
 def test_an_error_without_words_is_named() -> None:
     assert describe(KeyboardInterrupt()).message == "KeyboardInterrupt"
+
+
+def test_what_the_wire_does_not_take_is_made_visible() -> None:
+    described = describe(ValueError("half a \ud83d pair and a \x00 NUL"))
+    assert described.message == "half a ? pair and a \u2400 NUL"
+    assert "\x00" not in described.traceback

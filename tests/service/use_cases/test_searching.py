@@ -1,0 +1,115 @@
+"""Searches follow the change feed, and are loaded anew where they cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+
+from caviar.contract.study import StudyEdit, StudySpec
+from service.api.examples import BODIES
+from service.store.engine import Engine, connect, read, write
+from service.store.transaction import Event, Transaction
+from service.use_cases import submitting
+from service.use_cases.creating import create_trial
+from service.use_cases.searching import Search, Searches
+
+T = TypeVar("T")
+_NOW = datetime(2026, 11, 21, tzinfo=UTC)
+_PARAMS: dict[str, Any] = BODIES["enqueue_trial"]["params"]
+
+
+class Books:
+    """A study and the searches that follow it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.num_loads = 0
+        self.searches = Searches(self._reading)
+        spec = StudySpec.model_validate(BODIES["create_study"])
+        self.write(lambda tx: submitting.create(tx, spec))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Transaction]:
+        self.num_loads += 1
+        with read(self._engine, _NOW) as tx:
+            yield tx
+
+    def write(self, operation: Callable[[Transaction], T]) -> tuple[T, list[Event]]:
+        """Commit an operation; its result and events, which nobody has been told yet."""
+        with write(self._engine, _NOW) as tx:
+            result = operation(tx)
+            events = tx.flush()
+        return result, events
+
+    def add(self, number: int) -> list[Event]:
+        """Commit a new trial."""
+        return self.write(lambda tx: create_trial(tx, 1, number, _PARAMS, origin="enqueued", round_number=None))[1]
+
+
+@pytest.fixture
+def books(ready_database_url: str) -> Iterator[Books]:
+    engine = connect(ready_database_url)
+    yield Books(engine)
+    engine.dispose()
+
+
+def _next_number(search: Search) -> int:
+    return search.propose()[0]
+
+
+def test_a_search_is_loaded_once_and_follows_the_feed(books: Books) -> None:
+    assert _next_number(books.searches.of(1)) == 0
+    books.searches.apply(books.add(0))
+    books.searches.apply(books.add(1))
+    assert _next_number(books.searches.of(1)) == 2
+    assert books.num_loads == 1
+
+
+def test_events_that_are_in_the_rows_already_change_nothing(books: Books) -> None:
+    events = books.add(0)
+    assert _next_number(books.searches.of(1)) == 1
+    books.searches.apply(events)
+    assert _next_number(books.searches.of(1)) == 1
+    assert books.num_loads == 1
+
+
+def test_a_gap_in_the_feed_has_the_search_loaded_anew(books: Books) -> None:
+    books.searches.of(1)
+    books.add(0)
+    books.searches.apply(books.add(1))
+    assert _next_number(books.searches.of(1)) == 2
+    assert books.num_loads == 2
+
+
+def test_an_event_that_contradicts_the_mirror_has_it_loaded_anew(books: Books) -> None:
+    search = books.searches.of(1)
+    books.add(0)
+    data: dict[str, Any] = {"trial_id": 1, "number": 9, "params": _PARAMS, "round": None}
+    wrong = Event(1, 2, "trial_created", _NOW, data)
+    books.searches.apply([wrong])
+    assert books.searches.of(1) is not search
+    assert _next_number(books.searches.of(1)) == 1
+
+
+def test_a_trial_that_was_missed_while_loading_is_found(books: Books) -> None:
+    assert not books.searches.of(1).knows(0)
+    books.add(0)
+    assert books.searches.knowing(1, 0).knows(0)
+    assert books.num_loads == 2
+
+
+def test_a_study_that_is_gone_has_no_search(books: Books) -> None:
+    with pytest.raises(LookupError):
+        books.searches.of(77)
+
+
+def test_an_edited_study_is_searched_by_its_new_limits(books: Books) -> None:
+    old = books.searches.of(1)
+    edit = StudyEdit.model_validate({"budget": {"max_epochs": 3}})
+    books.searches.apply(books.write(lambda tx: submitting.edit(tx, "digits-mlp", edit))[1])
+    assert old.spec.budget.max_epochs == 30
+    assert books.searches.of(1).spec.budget.max_epochs == 3
