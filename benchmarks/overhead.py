@@ -93,12 +93,12 @@ def _measure(client: Client, arguments: argparse.Namespace, folder: Path) -> tup
     )
     client.wait("overhead", _LIMIT_S)
     trials = list(client.trials("overhead"))
-    bare = [json.loads(line)["bare_s"] for line in (folder / "paired.jsonl").read_text().splitlines()]
+    diary = [json.loads(line) for line in (folder / "paired.jsonl").read_text().splitlines()]
     starts = [trial.started_at.timestamp() for trial in trials if trial.started_at is not None]
     whole = [later - earlier for earlier, later in itertools.pairwise(starts)]
     # Only trials of full length are compared with a bare training of full length.
     kept = [i for i in range(1, len(whole)) if trials[i].num_epochs == arguments.epochs]
-    return [bare[i] for i in kept], [whole[i] - bare[i] for i in kept]
+    return [diary[i]["bare_s"] for i in kept], [whole[i] - diary[i]["both_s"] for i in kept]
 
 
 def main() -> None:
