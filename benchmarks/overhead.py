@@ -4,7 +4,7 @@ A real service and a real worker with one slot train trials one after the other.
 the same data for the same epochs twice in the same process: bare, then under Caviar. A trial's time under Caviar is the
 time from its claim to the next trial's claim, less its bare part, so that all between two trials counts against Caviar.
 
-    python benchmarks/overhead.py [--trials 15] [--epochs 20] [--steps 150]
+    python benchmarks/overhead.py [--trials 25] [--epochs 20] [--steps 75]
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def _measure(client: Client, arguments: argparse.Namespace, folder: Path) -> tup
 def main() -> None:
     """Run the comparison and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=15, help="trials that are counted")
+    parser.add_argument("--trials", type=int, default=25, help="trials that are counted")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of each training")
-    parser.add_argument("--steps", type=int, default=150, help="batches of 32 per epoch; sets the length of an epoch")
+    parser.add_argument("--steps", type=int, default=75, help="batches of 32 per epoch; sets the length of an epoch")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bare, under_caviar = _train(Path(folder), arguments)

@@ -158,30 +158,39 @@ async def _propose(service: Service, study_id: int, claimant: _Claimant) -> Assi
         for _ in range(3):
             # The sampler computes on a thread of its own: reports go on meanwhile.
             number, proposal = await asyncio.to_thread(search.propose)
-            added = await service.submit(lambda tx, n=number, p=proposal: _add(tx, study_id, n, p, claimant))  # type: ignore[misc]  # mypy cannot infer default arguments of a lambda
-            if added is not _BEHIND:
-                return added if isinstance(added, Assignment) else None
+            add = partial(_add, study_id=study_id, number=number, proposal=proposal, claimant=claimant)
+            added = await service.submit(add)
+            if not added.is_behind:
+                return added.assignment
             service.searches.forget(study_id)
             search = await asyncio.to_thread(service.searches.of, study_id)
     return None
 
 
-_BEHIND = "the mirror lacks trials that the database has"
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What became of a proposal.
+
+    Attributes:
+        assignment: The trial, handed out; None if the study takes no more trials now.
+        is_behind: The mirror lacked trials that the database has, so another proposal is needed.
+    """
+
+    assignment: Assignment | None = None
+    is_behind: bool = False
 
 
-def _add(
-    tx: Transaction, study_id: int, number: int, proposal: Proposal, claimant: _Claimant
-) -> Assignment | str | None:
+def _add(tx: Transaction, study_id: int, number: int, proposal: Proposal, claimant: _Claimant) -> _Added:
     study = studies.by_id(tx, study_id, is_locked=True)
     if study is None or study.state != StudyState.RUNNING:
-        return None
+        return _Added()
     spec = StudySpec.model_validate(study.spec)
     limit = spec.budget.max_parallel
     is_full = limit is not None and trials.num_in_state(tx, study_id, TrialState.RUNNING) >= limit
     if is_full or ending.limit_reached(tx, study, spec) is not None:
-        return None
+        return _Added()
     if number != study.num_trials:
-        return _BEHIND
+        return _Added(is_behind=True)
     if proposal.opened is not None:
         opened = proposal.opened.model_copy(update={"opened_at": tx.now}).model_dump(mode="json")
         rounds.add(
@@ -194,7 +203,7 @@ def _add(
         )
         tx.emit(study_id, "round_opened", **opened)
     trial_id = create_trial(tx, study_id, number, proposal.params, origin="sampler", round_number=proposal.round)
-    return _grant(tx, claimant, spec, trials.get(tx, trial_id))
+    return _Added(_grant(tx, claimant, spec, trials.get(tx, trial_id)))
 
 
 def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record) -> Assignment:
