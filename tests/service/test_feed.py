@@ -95,8 +95,7 @@ def test_followers_of_a_deleted_study_are_woken_and_find_nothing() -> None:
 def test_closing_wakes_everybody() -> None:
     async def story(feed: Feed) -> None:
         waiting = [asyncio.create_task(feed.wait(30)), asyncio.create_task(feed.wait_for_work(0, 30))]
-        await asyncio.sleep(0)
-        feed.close_soon()
+        await asyncio.to_thread(feed.close_soon)
         assert await asyncio.gather(*waiting) == [True, True]
         assert feed.is_closed
 
