@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import psycopg
 
 _START_S = 60.0
@@ -108,6 +109,23 @@ class PostgresServer:
             process.kill()
             process.wait()
             raise
+
+    def kill(self) -> None:
+        """Kill the server and all its processes by SIGKILL, as a power cut would."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        process, self._process = self._process, None
+        self._dismiss_watchdog()
+        # The server first, or it would notice the death of a child and begin to recover.
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for child in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.wait()
+        _, alive = psutil.wait_procs(family, timeout=_STOP_S)
+        if alive:
+            raise RuntimeError(f"still alive after SIGKILL: {alive}")
 
     def _dismiss_watchdog(self) -> None:
         if self._watchdog is not None:

@@ -40,7 +40,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     thread.start()
     end = time.monotonic() + _START_S
     while not server.started:
-        assert thread.is_alive() and time.monotonic() < end, "the service did not start"  # noqa: PT018
+        assert thread.is_alive(), "the service ended while it started"
+        assert time.monotonic() < end, "the service did not start in time"
         time.sleep(0.01)
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     app.state.service.feed.close_soon()

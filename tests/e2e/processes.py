@@ -145,9 +145,9 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, **options: object) -> Iterator[Site]:
-    """A site that is gone at the end; after a failure its logs are shown."""
-    made = Site(folder, **options)  # type: ignore[arg-type]  # passed on as they are
+def site(folder: Path, *, database_url: str | None = None, lease_ttl_s: float = 3.0) -> Iterator[Site]:
+    """A site, as `Site` describes it, that is gone at the end; after a failure its logs are shown."""
+    made = Site(folder, database_url=database_url, lease_ttl_s=lease_ttl_s)
     try:
         made.start_service()
         yield made

@@ -55,19 +55,19 @@ def test_a_killed_service_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-def test_a_crashed_database_goes_on_where_it_was(tmp_path: Path, own_postgres_server: PostgresServer) -> None:
+def test_a_killed_database_goes_on_where_it_was(tmp_path: Path, own_postgres_server: PostgresServer) -> None:
     own_postgres_server.start()
     url = own_postgres_server.create_database("crashed")
     with site(tmp_path, database_url=url) as here:
-        here.client.create_study(digits_study("crashed-database"))
+        here.client.create_study(digits_study("killed-database"))
         here.start_worker("first")
         here.start_worker("second")
-        _until_trained(here, "crashed-database", 5)
-        acknowledged = entries(here.client, "crashed-database")
-        own_postgres_server.stop(immediate=True)
+        _until_trained(here, "killed-database", 5)
+        acknowledged = entries(here.client, "killed-database")
+        own_postgres_server.kill()
         own_postgres_server.start()
-        _until_ended(here, "crashed-database")
-        check_complete(here.client, "crashed-database", acknowledged)
+        _until_ended(here, "killed-database")
+        check_complete(here.client, "killed-database", acknowledged)
 
 
 @pytest.mark.postgres
@@ -87,7 +87,7 @@ def test_all_three_are_killed_in_turn(tmp_path: Path, own_postgres_server: Postg
         here.start_service()
         _until_trained(here, "in-turn", 25)
         acknowledged |= entries(here.client, "in-turn")
-        own_postgres_server.stop(immediate=True)
+        own_postgres_server.kill()
         own_postgres_server.start()
         _until_ended(here, "in-turn")
         check_complete(here.client, "in-turn", acknowledged)
