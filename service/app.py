@@ -20,6 +20,7 @@ from caviar.contract.errors import CaviarError, FieldError, InvalidRequest
 from caviar.credentials import write_token
 from service import logs
 from service.api import (
+    analysis_routes,
     event_routes,
     export_routes,
     health_routes,
@@ -72,7 +73,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     )
     app.state.service = service
     app.state.error_page = error_page
-    for routes in (study_routes, trial_routes, worker_routes, event_routes, export_routes):
+    for routes in (study_routes, analysis_routes, trial_routes, worker_routes, event_routes, export_routes):
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
     app.include_router(web_router())

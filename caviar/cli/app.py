@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import caviar
-from caviar.cli import db, demo, export, serve, submit, token, top, up, work
+from caviar.cli import db, demo, export, imports, replay, serve, submit, token, top, up, work
 from caviar.cli.console import CommandGroup
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command("work")(work.work)
 app.command("submit")(submit.submit)
 app.command("top")(top.top)
 app.command("export")(export.export)
+app.command("import")(imports.import_trials)
+app.command("replay")(replay.replay)
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 

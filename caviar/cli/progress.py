@@ -33,8 +33,9 @@ def study_progress(console: Console) -> StudyProgress:
 
 
 def num_finished(study: StudyView) -> int:
-    """Trials that will not run again."""
-    return sum(count for state, count in study.counts.items() if state not in _UNFINISHED)
+    """Trials of the study's own that will not run again."""
+    ended = sum(count for state, count in study.counts.items() if state not in _UNFINISHED)
+    return ended - study.num_imported
 
 
 def summary(study: StudyView) -> str:

@@ -161,10 +161,12 @@ def _headline(frame: _Frame) -> Text:
     study = frame.study
     of = "" if study.budget.max_trials is None else f"/{study.budget.max_trials}"
     facts = [f"{num_finished(study)}{of} trials finished", f"{study.num_epochs} epochs"]
-    facts += [f"{count} {state}" for state, count in study.counts.items() if count]
+    facts += [f"{study.counts[state]} {state}" for state in TrialState if study.counts.get(state)]
+    facts += [f"{study.num_imported} of them imported"] if study.num_imported else []
     facts += [] if study.round is None else [f"round {study.round}"]
     ended_at = study.ended_at or study.updated_at
     facts.append(formats.duration((ended_at - study.created_at).total_seconds()))
+    facts += [] if study.seconds_left is None else [f"about {formats.duration(study.seconds_left)} left"]
     text = Text.assemble((study.name, "bold"), f" is {study.state}: ", ", ".join(facts))
     if study.best is not None:
         text.append(f"\nbest {study.metric.name} ")

@@ -11,6 +11,17 @@ from caviar.cli import options
 from caviar.cli.children import end_with_parent
 from caviar.client.connection import service_url
 
+ResumeDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--resume-dir",
+        envvar="CAVIAR_RESUME_DIR",
+        metavar="FOLDER",
+        show_default=False,
+        help="Where what paused trials go on from is kept. Default: the folder resume in CAVIAR_HOME (~/.caviar).",
+    ),
+]
+
 
 def work(
     *,
@@ -46,6 +57,7 @@ def work(
             help="Keep the best weights of each trial here.",
         ),
     ] = None,
+    resume_dir: ResumeDir = None,
     exit_when_idle: Annotated[bool, typer.Option("--exit-when-idle", help="End when nothing is left to do.")] = False,
     end_with: options.ParentProcess = None,
 ) -> None:
@@ -63,6 +75,7 @@ def work(
         data_dir=data_dir,
         state_dir=state_dir,
         checkpoints_dir=checkpoints,
+        resume_dir=resume_dir,
         exit_when_idle=exit_when_idle or None,
     )
     raise typer.Exit(main.run(options.settings(settings.WorkerSettings, chosen)))

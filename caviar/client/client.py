@@ -8,22 +8,27 @@ from urllib.parse import quote
 
 import httpx2
 
-from caviar.client.bodies import as_json, checked, study_body
+from caviar.client.bodies import as_json, checked, import_bodies, study_body
 from caviar.client.connection import Clock, Connection, Query
 from caviar.client.events import PATIENCE_S, follow
+from caviar.contract.analysis import Importances, ReplayView
 from caviar.contract.errors import InvalidRequest, Unavailable
 from caviar.contract.messages import TrialStatus
 from caviar.contract.space import ParamValue
-from caviar.contract.study import StudyEdit, StudySpec
+from caviar.contract.study import ImportTrials, OpenRound, StudyEdit, StudySpec
 from caviar.contract.views import (
     Curve,
     Curves,
     EventView,
+    Imported,
     Leaderboard,
     Measurements,
     Objectives,
     Preview,
     Rounds,
+    RoundView,
+    Skipped,
+    Spaces,
     StudyPage,
     StudyView,
     TrialDetail,
@@ -109,7 +114,10 @@ class Client:
         return self._connection.ask(StudyView, "GET", _study(name))
 
     def edit_study(self, name: str, edit: StudyEdit | Mapping[str, Any]) -> StudyView:
-        """Change the budget or the tags of a live study; what is left out stays, a limit of None is lifted."""
+        """Change the budget, the search space or the tags of a live study.
+
+        What is left out stays, and a limit of None is lifted. A search space is given whole.
+        """
         change = edit if isinstance(edit, StudyEdit) else checked(StudyEdit, edit)
         return self._connection.ask(StudyView, "PATCH", _study(name), body=change.model_dump_json(exclude_unset=True))
 
@@ -175,6 +183,56 @@ class Client:
     def rounds(self, name: str) -> Rounds:
         """The rounds of a study's strategy, oldest first; none for strategies without rounds."""
         return self._connection.ask(Rounds, "GET", f"{_study(name)}/rounds")
+
+    def importances(self, name: str, method: Literal["ped_anova", "fanova"] = "ped_anova") -> Importances:
+        """How much each parameter of a study matters.
+
+        Raises:
+            StateConflict: Fewer than 10 of its trials can be compared yet (409).
+        """
+        return self._connection.ask(Importances, "GET", f"{_study(name)}/importances", query={"method": method})
+
+    def replay(self, name: str) -> ReplayView:
+        """Have every suggestion of a study computed once more from its events, and compared with what is stored.
+
+        Raises:
+            StateConflict: Its events contradict each other (409).
+        """
+        return self._connection.ask(ReplayView, "GET", f"{_study(name)}/replay")
+
+    def open_round(self, name: str, windows: Mapping[str, Any]) -> RoundView:
+        """Set what the strategy draws from next.
+
+        Args:
+            name: A study whose strategy works in rounds.
+            windows: By parameter, `{"low": …, "high": …}` or `{"weights": {choice: weight, …}}`; parameters that are
+                left out keep the window of the round before.
+        """
+        body = checked(OpenRound, {"windows": dict(windows)})
+        return self._connection.ask(
+            RoundView, "POST", f"{_study(name)}/rounds", body=body.model_dump_json(exclude_none=True)
+        )
+
+    def spaces(self, name: str) -> Spaces:
+        """The search spaces that a study has had, and how many of its trials fit the one in force."""
+        return self._connection.ask(Spaces, "GET", f"{_study(name)}/spaces")
+
+    def import_trials(self, name: str, trials: ImportTrials | Mapping[str, Any]) -> Imported:
+        """Give a study the results of another one, or of trials that were trained elsewhere.
+
+        Large imports are sent in portions; one that broke off may be repeated.
+
+        Args:
+            name: The study.
+            trials: `{"study": other}` or `{"items": [{"params": {…}, "value": 0.3}, …]}`.
+        """
+        body = trials if isinstance(trials, ImportTrials) else checked(ImportTrials, trials)
+        num_imported, skipped = 0, list[Skipped]()
+        for offset, text in import_bodies(body):
+            part = self._connection.ask(Imported, "POST", f"{_study(name)}/trials:import", body=text)
+            num_imported += part.num_imported
+            skipped += [one.model_copy(update={"position": one.position + offset}) for one in part.skipped]
+        return Imported(num_imported=num_imported, skipped=skipped)
 
     def enqueue(self, name: str, params: Mapping[str, ParamValue]) -> TrialStatus:
         """Have a hand-made configuration trained next.

@@ -18,6 +18,7 @@ RequestId = Annotated[str, _VISIBLE]
 TrialId = Annotated[int, Field(ge=1, lt=2**53)]
 
 MAX_LEASES = 10_000
+MAX_CHECKPOINTS = 100_000
 
 
 class OfferedObjective(Model):
@@ -79,6 +80,16 @@ class Claim(Model):
     leases: Annotated[list[LeaseToken], Field(max_length=MAX_LEASES)] = Field(default_factory=list)
 
 
+class Checkpoint(View):
+    """Where a training goes on from.
+
+    Attributes:
+        epoch: The last epoch that it holds.
+    """
+
+    epoch: int
+
+
 class Assignment(View):
     """A trial to train, and the exclusive right to it.
 
@@ -95,6 +106,8 @@ class Assignment(View):
         objective: What to train, with its fixed options.
         metric: What the study compares.
         first_epoch: The epoch to begin with, from 1.
+        checkpoint: What the training goes on from, made by an earlier attempt; None to begin at epoch 1.
+        checkpoint_epochs: Epochs, absolute, after which to keep a checkpoint: the trial may be paused there.
         max_epochs: The last epoch, absolute.
         max_trial_seconds: Seconds after which to stop; None for no limit.
         early_stopping: When to stop by the trial's own curve; None for never.
@@ -112,6 +125,8 @@ class Assignment(View):
     objective: ObjectiveRef
     metric: Metric
     first_epoch: int
+    checkpoint: Checkpoint | None = None
+    checkpoint_epochs: list[int] = Field(default_factory=list)
     max_epochs: int
     max_trial_seconds: float | None = None
     early_stopping: EarlyStopping | None = None
@@ -135,10 +150,12 @@ class Heartbeat(Model):
     Attributes:
         leases: Tokens of the trials that are still being trained.
         devices: Fresh facts per device; None if they are not known.
+        checkpoints: Trials of which the worker keeps checkpoints.
     """
 
     leases: Annotated[list[LeaseToken], Field(max_length=MAX_LEASES)] = Field(default_factory=list)
     devices: Annotated[list[JsonObject], Field(max_length=1000)] | None = None
+    checkpoints: Annotated[list[TrialId], Field(max_length=MAX_CHECKPOINTS)] = Field(default_factory=list)
 
 
 class HeartbeatAnswer(View):
@@ -146,10 +163,12 @@ class HeartbeatAnswer(View):
 
     Attributes:
         lost: Tokens whose runs are to be dropped.
+        discard: Those of the trials in `checkpoints` whose checkpoints nobody needs any more.
         commands: What the operator asks of the worker; none are defined yet.
     """
 
     lost: list[str]
+    discard: list[int] = Field(default_factory=list)
     commands: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -162,6 +181,8 @@ class Measurement(Model):
         epoch: Completed epochs, from 1, absolute.
         metrics: Finite numbers by name; must hold the study's metric.
         elapsed_s: Seconds of training in this attempt so far.
+        checkpoint: Whether the worker keeps a checkpoint of exactly this epoch.
+        is_last: Whether the training ends by itself with this epoch: it is then not paused, and its finish follows.
     """
 
     trial_id: TrialId
@@ -169,6 +190,8 @@ class Measurement(Model):
     epoch: Annotated[int, Field(ge=1, le=1_000_000)]
     metrics: Annotated[dict[MetricName, float], Field(min_length=1, max_length=100)]
     elapsed_s: Annotated[float, Field(ge=0)]
+    checkpoint: bool = False
+    is_last: bool = False
 
 
 class Report(Model):
@@ -247,9 +270,12 @@ class Release(Model):
 
     Attributes:
         lease: Token of the trial.
+        is_checkpoint_missing: The worker cannot get at the checkpoint of the assignment: the next attempt begins at
+            epoch 1.
     """
 
     lease: LeaseToken
+    is_checkpoint_missing: bool = False
 
 
 class TrialStatus(View):

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, RootModel, field_va
 
 from caviar.contract.errors import FieldError, InvalidRequest, refusal, shown
 from caviar.contract.model import MAX_INTEGER, Model, Scalar
+from caviar.contract.numbering import Numbering
 from caviar.contract.scales import SCALES, Axis, ScaleName, grid_value
 from caviar.contract.wording import nearest, patterned
 
@@ -129,6 +130,19 @@ class FloatParameter(_Numeric):
         """The range on [0, 1] in the scale's coordinate."""
         return Axis(SCALES[self.scale], self.low, self.high, self.step)
 
+    @property
+    def num_values(self) -> int | None:
+        """How many values there are; None without a step."""
+        return self.axis.num_values
+
+    def value_at(self, position: int) -> float:
+        """The value at a position on the grid of steps, from 0."""
+        return float(_grid_value(self.axis, position))
+
+    def position(self, value: ParamValue) -> int:
+        """Position on the grid of steps of a value that `refuse` does not refuse."""
+        return _grid_position(self.axis, float(value))
+
     def from_unit(self, unit: float) -> float:
         """The natural value at a unit coordinate in [0, 1]."""
         return float(self.axis.from_unit(unit))
@@ -170,6 +184,19 @@ class IntParameter(_Numeric):
     def axis(self) -> Axis:
         """The range on [0, 1] in the scale's coordinate."""
         return Axis(SCALES[self.scale], self.low, self.high, self.step)
+
+    @property
+    def num_values(self) -> int:
+        """How many values there are."""
+        return self.axis.num_values or 1
+
+    def value_at(self, position: int) -> int:
+        """The value at a position, from 0."""
+        return int(_grid_value(self.axis, position))
+
+    def position(self, value: ParamValue) -> int:
+        """Position of a value that `refuse` does not refuse."""
+        return _grid_position(self.axis, float(value))
 
     def from_unit(self, unit: float) -> int:
         """The natural value at a unit coordinate in [0, 1]."""
@@ -214,17 +241,26 @@ class CategoricalParameter(Model):
     def _positions(self) -> dict[tuple[bool, object], int]:
         return {_key(choice): position for position, choice in enumerate(self.choices)}
 
+    @property
+    def num_values(self) -> int:
+        """How many choices there are."""
+        return len(self.choices)
+
+    def value_at(self, position: int) -> Choice:
+        """The choice at a position, from 0."""
+        return self.choices[position]
+
+    def position(self, value: ParamValue) -> int:
+        """Position of a value that `refuse` does not refuse."""
+        return self._positions[_key(value)]
+
     def from_unit(self, unit: float) -> Choice:
         """The choice at a unit coordinate in [0, 1]: equal shares, in the order given."""
         return self.choices[min(int(unit * len(self.choices)), len(self.choices) - 1)]
 
     def to_unit(self, value: ParamValue) -> float:
         """The middle of the share of a value that `refuse` does not refuse."""
-        return (self.index(value) + 0.5) / len(self.choices)
-
-    def index(self, value: ParamValue) -> int:
-        """Position of a choice."""
-        return self._positions[_key(value)]
+        return (self.position(value) + 0.5) / len(self.choices)
 
     def refuse(self, value: object) -> str | None:
         """What would be accepted in place of `value`; None if it is a value of this parameter."""
@@ -245,6 +281,14 @@ def _key(value: object) -> tuple[bool, object]:
 def _rounding(low: float, high: float) -> float:
     # 0.1 + 0.2 differs from 0.3 by one unit in the last place: of so little, nothing is said.
     return 4 * math.ulp(max(abs(low), abs(high)))
+
+
+def _grid_value(axis: Axis, position: int) -> float:
+    return min(grid_value(axis.low, axis.step or 1, position), axis.high)
+
+
+def _grid_position(axis: Axis, value: float) -> int:
+    return round((value - axis.low) / (axis.step or 1))
 
 
 def _refuse_number(axis: Axis, value: float) -> str | None:
@@ -349,6 +393,15 @@ class Space(
         """Names in an order in which every parameter follows the parents of its condition."""
         return _parents_first(self.root)
 
+    @cached_property
+    def num_configurations(self) -> int | None:
+        """How many distinct configurations there are: parameters count where they apply.
+
+        None if there is no limit, or if the conditions are too entangled to count them (see `Numbering`).
+        """
+        counts = {name: parameter.num_values for name, parameter in self.root.items()}
+        return Numbering(self, counts, lambda name, value: self.root[name].position(value)).size
+
     def is_active(self, name: str, params: Mapping[str, ParamValue]) -> bool:
         """Whether a parameter applies, given the values of its (active) parents."""
         when = self.root[name].when
@@ -375,6 +428,16 @@ class Space(
     def units_of(self, params: Mapping[str, ParamValue]) -> list[float | None]:
         """The unit coordinates of a configuration, in the order of `names`; None for parameters that do not apply."""
         return [parameter.to_unit(params[name]) if name in params else None for name, parameter in self.root.items()]
+
+    def fits(self, params: Mapping[str, object]) -> bool:
+        """Whether `check` would accept a configuration."""
+        accepted: Params = {}
+        for name in self.parents_first:
+            if self._refuse(name, params, accepted):
+                return False
+            if name in params:
+                accepted[name] = params[name]  # type: ignore[assignment]  # _refuse() has just established its type
+        return len(accepted) == len(params)
 
     def check(self, params: Mapping[str, object], *, prefix: str = "params") -> Params:
         """Check a hand-made configuration against the space.

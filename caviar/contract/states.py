@@ -53,12 +53,14 @@ class StudyState(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Which limit ended a study."""
+    """What ended a study: a limit of its budget, a search space without any new configuration, or a person."""
 
     MAX_TRIALS = "max_trials"
     MAX_TOTAL_EPOCHS = "max_total_epochs"
     MAX_SECONDS = "max_seconds"
     TARGET = "target"
+    STAGNATION = "stagnation"
+    SPACE_EXHAUSTED = "space_exhausted"
     STOPPED = "stopped"
 
 
@@ -85,6 +87,7 @@ class AttemptEnd(StrEnum):
 
     FINISHED = "finished"
     STOPPED = "stopped"
+    PAUSED = "paused"
     RELEASED = "released"
     EXPIRED = "expired"
     CANCELLED = "cancelled"

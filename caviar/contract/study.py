@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from caviar.contract.errors import refusal
 from caviar.contract.model import STORABLE, FiniteJson, JsonObject, Label, Model, Slug
-from caviar.contract.space import Params, Space
+from caviar.contract.space import ParamName, Params, Space
+from caviar.contract.states import StopReason, TrialState
 from caviar.contract.wording import patterned
 
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
@@ -29,6 +30,8 @@ ObjectiveName = Annotated[
 Kind = Annotated[str, patterned(r"^[a-z_]{1,40}$", "the name of a strategy or pruner: 1–40 lower-case letters and '_'")]
 Tags = Annotated[dict[Label, Annotated[str, StringConstraints(max_length=1000), STORABLE]], Field(max_length=100)]
 Positive = Annotated[int, Field(ge=1, lt=2**53)]
+Epoch = Annotated[int, Field(ge=1, le=1_000_000)]
+EpochKey = Annotated[str, patterned(r"^[1-9][0-9]{0,5}$", "a completed epoch: a whole number from 1 to 999999")]
 PositiveSeconds = Annotated[float, Field(gt=0)]
 
 
@@ -106,6 +109,7 @@ class Budget(Model):
         max_seconds: Seconds since the study was created, pauses included.
         max_trial_seconds: Seconds of one attempt of a trial.
         max_parallel: Trials that run at the same time.
+        max_stagnant_trials: Trials that end or pause in a row without a new best value of the study.
         target: Value at which the study is done, reached or bettered.
     """
 
@@ -115,6 +119,7 @@ class Budget(Model):
     max_seconds: PositiveSeconds | None = None
     max_trial_seconds: PositiveSeconds | None = None
     max_parallel: Positive | None = None
+    max_stagnant_trials: Positive | None = None
     target: float | None = None
 
     @model_validator(mode="after")
@@ -143,6 +148,7 @@ class StudySpec(Model):
         budget: What the study may spend.
         retries: How often a trial is run again after its worker was lost or its training failed.
         seed: Seed of every draw: configurations, initial weights, splits.
+        warm_start: Names of other studies whose results this one begins with, where they fit its space.
         tags: Labels for people.
     """
 
@@ -156,6 +162,7 @@ class StudySpec(Model):
     budget: Budget = Budget()
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     seed: Seed = 0
+    warm_start: Annotated[list[Slug], Field(max_length=100)] = Field(default_factory=list)
     tags: Tags = Field(default_factory=dict)
 
 
@@ -168,6 +175,7 @@ class BudgetEdit(Model):
     max_seconds: PositiveSeconds | None = None
     max_trial_seconds: PositiveSeconds | None = None
     max_parallel: Positive | None = None
+    max_stagnant_trials: Positive | None = None
     target: float | None = None
 
     @model_validator(mode="after")
@@ -184,10 +192,12 @@ class StudyEdit(Model):
 
     Attributes:
         budget: New limits.
+        space: A new search space, whole. Trials that do not fit it stay, but the strategy learns nothing from them.
         tags: New labels, in place of all old ones.
     """
 
     budget: BudgetEdit | None = None
+    space: Space | None = None
     tags: Tags | None = None
 
 
@@ -209,3 +219,86 @@ class CloneStudy(Model):
     """
 
     name: Slug
+
+
+MAX_IMPORTED = 100_000
+
+
+class ImportedTrial(Model):
+    """A trial that was trained elsewhere.
+
+    Attributes:
+        params: Its configuration.
+        value: Best value of the study's metric; may be left out where `epochs` tells it.
+        epochs: Value by completed epoch, from 1; in JSON, epochs are texts.
+        best_epoch: Epoch of the value, where `epochs` does not tell it.
+        num_epochs: Epochs that it was trained for. Where no epoch is told at all, the value counts as the result of a
+            full training of `max_epochs`.
+        state: Where it was in its life; only complete, pruned and paused trials are taken.
+        stop_reason: Why it ended.
+        number: Its number where it comes from, to tell what was skipped.
+    """
+
+    params: Params
+    value: float | None = None
+    epochs: Annotated[dict[EpochKey, float], Field(max_length=100_000)] = Field(default_factory=dict)
+    best_epoch: Epoch | None = None
+    num_epochs: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    state: Annotated[TrialState, Field(strict=False)] = TrialState.COMPLETE
+    stop_reason: Annotated[StopReason, Field(strict=False)] | None = None
+    number: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+
+
+class ImportTrials(Model):
+    """Results to begin with: another study of this service, or trials in full.
+
+    Attributes:
+        study: Name of the other study.
+        items: The trials.
+        metric: Metric of the study that the items come from; refused where it is another one.
+        objective: Objective of the study that the items come from; refused where it is another one.
+    """
+
+    study: Slug | None = None
+    items: Annotated[list[ImportedTrial], Field(max_length=MAX_IMPORTED)] | None = None
+    metric: Metric | None = None
+    objective: ObjectiveRef | None = None
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if (self.study is None) == (self.items is None):
+            received = "neither" if self.study is None else "both"
+            raise refusal(received, "either study or items", field="study")
+        for field in ("metric", "objective"):
+            if self.study is not None and getattr(self, field) is not None:
+                raise refusal(getattr(self, field), "nothing: the other study tells it itself", field=field)
+        return self
+
+
+class WindowEdit(Model):
+    """What a round draws one parameter from: a range of a number, or weights of choices.
+
+    Attributes:
+        low: Lower end in natural units.
+        high: Upper end in natural units.
+        weights: Weight by choice, as text; choices that are left out are not drawn.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    weights: (
+        Annotated[
+            dict[Annotated[str, STORABLE], Annotated[float, Field(ge=0, le=1e9)]], Field(min_length=1, max_length=1024)
+        ]
+        | None
+    ) = None
+
+
+class OpenRound(Model):
+    """The next round of a strategy that works in rounds, set by hand.
+
+    Attributes:
+        windows: What it draws from, by parameter; parameters that are left out keep the window of the round before.
+    """
+
+    windows: Annotated[dict[ParamName, WindowEdit], Field(min_length=1, max_length=256)]

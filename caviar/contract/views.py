@@ -28,9 +28,12 @@ class StudyView(View):
 
     Attributes:
         counts: Number of trials by state; states without trials are left out.
-        num_trials: Trials created so far.
+        num_trials: Trials so far, imported ones included.
+        num_imported: Trials that were not trained here but imported.
         num_epochs: Epochs reported so far, those of lost attempts included.
         round: Number of the newest round; None for strategies without rounds.
+        space_version: 1, and one more with every edit of the search space.
+        seconds_left: Estimated seconds until the study ends, from its pace so far; None while nothing is known.
     """
 
     name: str
@@ -45,11 +48,15 @@ class StudyView(View):
     budget: Budget
     retries: int
     seed: int
+    warm_start: list[str] = Field(default_factory=list)
     tags: dict[str, str]
     counts: dict[TrialState, int]
     num_trials: int
+    num_imported: int = 0
     num_epochs: int
     round: int | None = None
+    space_version: int = 1
+    seconds_left: float | None = None
     best: BestTrial | None = None
     last_event_seq: int
     created_at: datetime
@@ -65,7 +72,11 @@ class StudyPage(View):
 
 
 class AttemptView(View):
-    """One execution of a trial."""
+    """One execution of a trial.
+
+    Attributes:
+        evidence: Why a paused trial was promoted, for the attempt that this began.
+    """
 
     attempt: int
     worker_id: str
@@ -75,17 +86,36 @@ class AttemptView(View):
     ended_at: datetime | None = None
     end: AttemptEnd | None = None
     error: dict[str, Any] | None = None
+    evidence: dict[str, Any] | None = None
+
+
+class DecisionView(View):
+    """What the service decided about a trial, and on what grounds.
+
+    Attributes:
+        decision: `continue`, `pause` or `stop` after an epoch; `promote` before the attempt that goes on.
+        epoch: The epoch that it followed.
+        evidence: Rule, own value, threshold, number of peers compared.
+    """
+
+    attempt: int
+    epoch: int
+    decision: str
+    evidence: dict[str, Any]
+    at: datetime
 
 
 class TrialView(View):
     """A trial and where it stands.
 
     Attributes:
-        origin: `sampler`, or `enqueued` for a hand-made configuration.
+        origin: `sampler`, `enqueued` for a hand-made configuration, or `imported` with its results.
         round: Round of the strategy that proposed it; None without rounds.
         value: Best value of the study's metric so far.
         best_epoch: Epoch of that value.
         num_epochs: Last reported epoch.
+        checkpoint_epoch: Epoch of the checkpoint that it can go on from; None if there is none.
+        space_version: Version of the search space that it was proposed in.
         evidence: What the stop reason rests on: rule, epoch, own value, threshold, peers compared.
         error: Kind, message and last lines of the traceback of the last failed attempt.
         worker: Name of the worker that holds it, or held it last.
@@ -105,6 +135,8 @@ class TrialView(View):
     best_epoch: int | None = None
     num_epochs: int
     max_epochs: int
+    checkpoint_epoch: int | None = None
+    space_version: int = 1
     attempt: int
     seed: int
     worker: str | None = None
@@ -116,10 +148,16 @@ class TrialView(View):
 
 
 class TrialDetail(TrialView):
-    """A trial with its attempts, oldest first."""
+    """A trial with its attempts and the decisions about it, oldest first.
+
+    Attributes:
+        as_of_seq: The last event of the study that its proposal was conditioned on; None if it was not proposed.
+    """
 
     metric: Metric
     attempts: list[AttemptView]
+    decisions: list[DecisionView] = Field(default_factory=list)
+    as_of_seq: int | None = None
 
 
 class TrialPage(View):
@@ -212,14 +250,18 @@ class RoundView(View):
     Attributes:
         number: From 0.
         first_trial: Number of the first trial that it proposed.
+        origin: `sampler`, or `manual` if a person set its windows.
         elite: Numbers of the trials that it was made of, best first.
         windows: What it draws from, by parameter.
+        model: What else the strategy keeps of it, for itself.
     """
 
     number: int
     first_trial: int
+    origin: str = "sampler"
     elite: list[int] = Field(default_factory=list)
     windows: dict[str, WindowView]
+    model: dict[str, Any] | None = None
     opened_at: datetime | None = None
 
 
@@ -230,13 +272,61 @@ class Rounds(View):
     items: list[RoundView]
 
 
+class SpaceVersion(View):
+    """A search space of a study.
+
+    Attributes:
+        version: 1, and one more with every edit.
+        created_at: When it came into force.
+    """
+
+    version: int
+    space: Space
+    created_at: datetime
+
+
+class Spaces(View):
+    """The search spaces of a study, the oldest first; the last one is in force.
+
+    Attributes:
+        num_trials: Trials of the study.
+        num_fitting: Those of them that fit the space in force: the strategy learns from them.
+    """
+
+    study: str
+    num_trials: int
+    num_fitting: int
+    items: list[SpaceVersion]
+
+
+class Skipped(View):
+    """A trial that was not imported.
+
+    Attributes:
+        position: Its place among those that were offered, from 0.
+        number: Its number where it comes from, if that is known.
+        reason: Why, for people.
+    """
+
+    position: int
+    number: int | None = None
+    reason: str
+
+
+class Imported(View):
+    """What became of an import."""
+
+    num_imported: int
+    skipped: list[Skipped]
+
+
 class EventView(View):
     """Something that happened in a study.
 
     Attributes:
         seq: Rises by one with each event of the study.
-        kind: `study_created`, `study_changed`, `trial_created`, `trial_started`, `measured`, `trial_requeued`,
-            `trial_ended` or `round_opened`.
+        kind: `study_created`, `study_changed`, `study_edited`, `trial_created`, `trial_imported`, `trial_started`,
+            `measured`, `trial_paused`, `trial_requeued`, `trial_ended` or `round_opened`.
         data: Facts of that kind; those of a trial hold `trial_id` and `number`.
     """
 
@@ -268,11 +358,13 @@ class Cost(View):
         max_trials: Trials.
         max_total_epochs: Epochs of all trials together.
         max_seconds: Wall seconds.
+        num_configurations: Distinct configurations that the strategy can propose, such as the size of its grid.
     """
 
     max_trials: int | None
     max_total_epochs: int | None
     max_seconds: float | None
+    num_configurations: int | None
 
 
 class Preview(View):

@@ -32,6 +32,7 @@ _BUDGET = {
     "max_seconds": None,
     "max_trial_seconds": None,
     "max_parallel": None,
+    "max_stagnant_trials": None,
     "target": None,
 }
 
@@ -60,11 +61,15 @@ _STUDY: dict[str, Any] = {
     "budget": _BUDGET,
     "retries": 2,
     "seed": 7,
+    "warm_start": [],
     "tags": {},
     "counts": {"running": 1},
     "num_trials": 1,
+    "num_imported": 0,
     "num_epochs": 1,
     "round": 0,
+    "space_version": 1,
+    "seconds_left": None,
     "best": {"trial_id": 1, "number": 0, "value": 0.412, "epoch": 1, "params": _PARAMS},
     "last_event_seq": 5,
     "created_at": _CREATED,
@@ -86,6 +91,8 @@ _TRIAL: dict[str, Any] = {
     "best_epoch": 1,
     "num_epochs": 1,
     "max_epochs": 30,
+    "checkpoint_epoch": None,
+    "space_version": 1,
     "attempt": 1,
     "seed": 1734250921,
     "worker": "box-1",
@@ -105,6 +112,7 @@ _ATTEMPT = {
     "ended_at": None,
     "end": None,
     "error": None,
+    "evidence": None,
 }
 _ASSIGNMENT = {
     "trial_id": 1,
@@ -119,6 +127,8 @@ _ASSIGNMENT = {
     "objective": _OBJECTIVE,
     "metric": _METRIC,
     "first_epoch": 1,
+    "checkpoint": None,
+    "checkpoint_epochs": [2, 8],
     "max_epochs": 30,
     "max_trial_seconds": None,
     "early_stopping": _EARLY_STOPPING,
@@ -141,9 +151,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "edit_study": {"budget": {"max_trials": 120}},
     "clone_study": {"name": "digits-mlp-2"},
     "enqueue_trial": {"params": _PARAMS},
+    "import_trials": {"items": [{"params": _PARAMS, "epochs": {"1": 0.412, "2": 0.308}}]},
+    "open_round": {"windows": {"learning_rate": {"low": 0.001, "high": 0.01}}},
     "register_worker": {"name": "box-1", "host": "box", "slots": 2, "devices": [], "objectives": [{"name": "mlp"}]},
     "claim_trials": {"request_id": "box-1-0001", "max_trials": 1, "wait_s": 20.0, "leases": []},
-    "send_heartbeat": {"leases": [_LEASE]},
+    "send_heartbeat": {"leases": [_LEASE], "checkpoints": [1]},
     "report_measurements": {"items": [{"trial_id": 1, "lease": _LEASE, **_MEASURED}]},
     "finish_trial": {"lease": _LEASE, "outcome": "complete"},
     "release_trial": {"lease": _LEASE},
@@ -155,7 +167,7 @@ ANSWERS: dict[str, Any] = {
     "preview_study": {
         "configurations": [_PARAMS],
         "histograms": {"units": {"edges": [15.5, 89.1, 512.5], "choices": [], "counts": [0, 1]}},
-        "cost": {"max_trials": 60, "max_total_epochs": 1800, "max_seconds": None},
+        "cost": {"max_trials": 60, "max_total_epochs": 1800, "max_seconds": None, "num_configurations": None},
     },
     "list_studies": {"items": [_STUDY], "next_after": None},
     "read_study": _STUDY,
@@ -179,24 +191,73 @@ ANSWERS: dict[str, Any] = {
         "items": [{"trial_id": 1, "number": 0, "state": "running", "epochs": [1], "values": [0.412]}],
         "next_after": None,
     },
+    "import_trials": {
+        "num_imported": 1,
+        "skipped": [
+            {"position": 1, "number": 7, "reason": "it is failed; only complete, pruned and paused trials are imported"}
+        ],
+    },
+    "open_round": {
+        "number": 2,
+        "first_trial": 20,
+        "origin": "manual",
+        "elite": [],
+        "windows": {
+            "learning_rate": {
+                **_WINDOW,
+                "low": 0.001,
+                "high": 0.01,
+                "unit_low": 0.25,
+                "unit_high": 0.5,
+                "reason": "set by hand",
+            }
+        },
+        "model": None,
+        "opened_at": _REPORTED,
+    },
+    "read_spaces": {
+        "study": "digits-mlp",
+        "num_trials": 1,
+        "num_fitting": 1,
+        "items": [{"version": 1, "space": _STUDY["space"], "created_at": _CREATED}],
+    },
     "read_rounds": {
         "study": "digits-mlp",
         "items": [
             {
                 "number": 1,
                 "first_trial": 12,
+                "origin": "sampler",
                 "elite": [4, 9, 0],
                 "windows": {"learning_rate": _WINDOW},
+                "model": None,
                 "opened_at": _REPORTED,
             }
         ],
+    },
+    "read_importances": {
+        "study": "digits-mlp",
+        "method": "ped_anova",
+        "num_trials": 60,
+        "items": [
+            {"name": "learning_rate", "importance": 0.81, "num_trials": 60},
+            {"name": "momentum", "importance": 0.19, "num_trials": 21},
+        ],
+    },
+    "replay_study": {
+        "study": "digits-mlp",
+        "num_checked": 60,
+        "num_identical": 60,
+        "num_unchecked": 2,
+        "first_difference": None,
+        "is_identical": True,
     },
     "stream_events": (
         f'id: 5\nevent: measured\ndata: {{"seq":5,"kind":"measured","at":"{_REPORTED}",'
         '"data":{"trial_id":1,"number":0,"attempt":1,"epoch":1,"value":0.412}}\n\n'
     ),
     "export_study": {"study": _STUDY, "trials": [{**_TRIAL, "measurements": []}]},
-    "read_trial": {**_TRIAL, "metric": _METRIC, "attempts": [_ATTEMPT]},
+    "read_trial": {**_TRIAL, "metric": _METRIC, "attempts": [_ATTEMPT], "decisions": [], "as_of_seq": 1},
     "read_measurements": {"trial_id": 1, "items": [{"attempt": 1, **_MEASURED, "reported_at": _REPORTED}]},
     "stop_trial": _CANCELLED,
     "retry_trial": {"trial_id": 1, "state": "waiting", "stop_reason": None},
@@ -219,7 +280,7 @@ ANSWERS: dict[str, Any] = {
     },
     "register_worker": {"worker_id": _WORKER, "lease_ttl_s": 30.0},
     "claim_trials": {"assigned": [_ASSIGNMENT], "retry_after_s": 0.0},
-    "send_heartbeat": {"lost": [], "commands": []},
+    "send_heartbeat": {"lost": [], "discard": [], "commands": []},
     "report_measurements": {"decisions": [{"trial_id": 1, "decision": "continue", "reason": None}], "rejected": []},
     "finish_trial": {"trial_id": 1, "state": "complete", "stop_reason": "max_epochs"},
     "release_trial": {"trial_id": 1, "state": "waiting", "stop_reason": None},

@@ -7,19 +7,22 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from caviar.contract.messages import TrialStatus
-from caviar.contract.study import CloneStudy, NewTrial, StudyEdit, StudySpec
+from caviar.contract.study import CloneStudy, ImportTrials, NewTrial, OpenRound, StudyEdit, StudySpec
 from caviar.contract.views import (
     Curves,
+    Imported,
     Leaderboard,
     Preview,
     Rounds,
+    RoundView,
+    Spaces,
     StudyPage,
     StudyView,
     TrialPage,
 )
 from service.api.dependencies import CurrentService, Limit, Number, Offset, StudyName
 from service.search.preview import preview
-from service.use_cases import controlling, finishing, reading, submitting
+from service.use_cases import controlling, finishing, importing, reading, steering, submitting
 
 router = APIRouter(tags=["studies"])
 
@@ -42,6 +45,7 @@ def preview_study(
     """Show what a study would propose, drawn by the code that will propose it. Nothing is stored."""
     with service.reading() as tx:
         checked = submitting.check(tx, body)
+        importing.check_warm_start(tx, checked)
     return preview(checked, samples)
 
 
@@ -65,7 +69,11 @@ def read_study(service: CurrentService, name: StudyName) -> StudyView:
 
 @router.patch("/studies/{name}")
 def edit_study(service: CurrentService, name: StudyName, body: StudyEdit) -> StudyView:
-    """Change limits or tags of a live study. Limits that are left out stay; null lifts a limit."""
+    """Change limits, search space or tags of a live study.
+
+    Limits that are left out stay; null lifts a limit. A search space is given whole and becomes a new version of it;
+    trials that do not fit it stay, but the strategy learns nothing from them.
+    """
     return service.write(lambda tx: submitting.edit(tx, name, body))
 
 
@@ -122,6 +130,16 @@ def enqueue_trial(service: CurrentService, name: StudyName, body: NewTrial) -> T
         return finishing.status(tx, trial_id)
 
 
+@router.post("/studies/{name}/trials:import")
+def import_trials(service: CurrentService, name: StudyName, body: ImportTrials) -> Imported:
+    """Begin with the results of another study, or with trials in full.
+
+    Taken is what fits the search space, has a value and is not there already; of the rest, the answer says why.
+    Imported trials count against no limit.
+    """
+    return importing.import_trials(service, name, body)
+
+
 @router.get("/studies/{name}/curves")
 def read_curves(service: CurrentService, name: StudyName, limit: Limit = 500, after: Number = None) -> Curves:
     """Read learning curves of the study's metric."""
@@ -134,3 +152,16 @@ def read_rounds(service: CurrentService, name: StudyName) -> Rounds:
     """Read the rounds of the study's strategy, with what each draws from and why."""
     with service.reading() as tx:
         return reading.rounds(tx, name)
+
+
+@router.post("/studies/{name}/rounds", status_code=status.HTTP_201_CREATED)
+async def open_round(service: CurrentService, name: StudyName, body: OpenRound) -> RoundView:
+    """Set the windows that the strategy draws from next. Parameters that are left out keep their windows."""
+    return await steering.open_by_hand(service, name, body)
+
+
+@router.get("/studies/{name}/spaces")
+def read_spaces(service: CurrentService, name: StudyName) -> Spaces:
+    """Read the search spaces that the study has had, and how many of its trials fit the one in force."""
+    with service.reading() as tx:
+        return reading.spaces(tx, name)

@@ -21,21 +21,40 @@ def fold(
     return value, best_epoch
 
 
+def best_of(metric: Metric, curve: Mapping[int, float]) -> tuple[float | None, int | None]:
+    """Best value of a curve and its first epoch; None of an empty one."""
+    best: tuple[float | None, int | None] = (None, None)
+    for epoch, value in sorted(curve.items()):
+        best = fold(metric, *best, value, epoch)
+    return best
+
+
 def reaches(metric: Metric, value: float, target: float | None) -> bool:
     """Whether a value is as good as the target, or better."""
     return target is not None and not metric.better(target, value)
 
 
 def exhausted(
-    budget: Budget, *, num_trials: int, num_epochs: int, created_at: datetime, now: datetime
+    budget: Budget, *, num_trials: int, num_epochs: int, created_at: datetime, now: datetime, num_stagnant: int = 0
 ) -> EndReason | None:
-    """The limit that forbids a study any new trial; None if none does."""
+    """The limit that forbids a study any new trial; None if none does.
+
+    Args:
+        budget: The limits.
+        num_trials: Trials created, imported ones left out.
+        num_epochs: Epochs reported.
+        created_at: When the study was.
+        now: The time.
+        num_stagnant: Trials that ended or paused since the study's best value.
+    """
     if budget.max_seconds is not None and now >= created_at + timedelta(seconds=budget.max_seconds):
         return EndReason.MAX_SECONDS
     if budget.max_total_epochs is not None and num_epochs >= budget.max_total_epochs:
         return EndReason.MAX_TOTAL_EPOCHS
     if budget.max_trials is not None and num_trials >= budget.max_trials:
         return EndReason.MAX_TRIALS
+    if budget.max_stagnant_trials is not None and num_stagnant >= budget.max_stagnant_trials:
+        return EndReason.STAGNATION
     return None
 
 

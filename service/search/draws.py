@@ -9,9 +9,11 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philo
 from __future__ import annotations
 
 import hashlib
+import math
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 _NORMAL = NormalDist()
 
@@ -29,8 +31,15 @@ def uniforms(count: int, *parts: int | str) -> list[float]:
         count: How many; a longer list begins with a shorter one.
         parts: Study seed, trial number, purpose, and what else tells this draw from others.
     """
-    raw = np.random.Philox(key=derive(*parts)).random_raw(count)
-    return [((int(word) >> 11) + 0.5) * 2.0**-53 for word in raw]
+    drawn: list[float] = uniform_array((count,), *parts).tolist()
+    return drawn
+
+
+def uniform_array(shape: tuple[int, ...], *parts: int | str) -> npt.NDArray[np.float64]:
+    """Independent draws from the open interval (0, 1); arguments as for `uniforms`."""
+    words = np.random.Philox(key=derive(*parts)).random_raw(math.prod(shape)).reshape(shape)
+    drawn: npt.NDArray[np.float64] = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return drawn
 
 
 def normals(count: int, *parts: int | str) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -21,25 +22,32 @@ class TrialRecord:
         number: Number within the study, from 0.
         trial_id: Global id.
         params: The configuration, natural values.
-        units: Unit coordinates in the order of the space's names, None where a parameter does not apply.
+        units: Unit coordinates in the order of the space's names, None where a parameter does not apply; all None if
+            the configuration does not fit the space.
+        fits: Whether the configuration fits the space as it is now; samplers pass over those that do not.
+        is_proposed: Whether the study's sampler proposed it; else it was enqueued or imported.
         state: Where the trial is in its life.
         round: Round that proposed it; None without rounds.
         values: The study's metric by epoch: the current curve, without epochs of attempts that were given up.
         value: Best of `values`; None while there are none.
         best_epoch: First epoch of the best value.
         stop_reason: Why it ended; None before that.
+        promoted_epoch: Epoch of the highest rung that it was promoted from; it does not pause there again.
     """
 
     number: int
     trial_id: int
     params: Params
-    units: list[float | None]
+    units: list[float | None] = field(default_factory=list)
+    fits: bool = True
+    is_proposed: bool = True
     state: TrialState = TrialState.WAITING
     round: int | None = None
     values: dict[int, float] = field(default_factory=dict)
     value: float | None = None
     best_epoch: int | None = None
     stop_reason: StopReason | None = None
+    promoted_epoch: int = 0
 
 
 class Index(ABC):
@@ -78,6 +86,8 @@ class Mirror:
         metric: Its metric.
         trials: All trials, by number.
         rounds: Rounds of the strategy, oldest first.
+        num_proposed: Trials that the sampler proposed.
+        num_by_state: Trials in each state.
     """
 
     def __init__(self, spec: StudySpec) -> None:
@@ -88,26 +98,48 @@ class Mirror:
         self.metric: Metric = spec.metric
         self.trials: list[TrialRecord] = []
         self.rounds: list[RoundView] = []
+        self.num_proposed = 0
+        self.num_by_state: Counter[TrialState] = Counter()
         self._taken: set[tuple[float | None, ...]] = set()
         self._indexes: dict[Hashable, Index] = {}
 
-    def add(self, number: int, trial_id: int, params: Params, *, round: int | None = None) -> None:
+    def add(
+        self, number: int, trial_id: int, params: Params, *, round: int | None = None, is_proposed: bool = True
+    ) -> None:
         """Take in a new trial, waiting to be trained.
 
         Raises:
             ValueError: The number does not follow the last one.
         """
-        if number != len(self.trials):
-            raise ValueError(f"received trial number {number}, expected {len(self.trials)}: numbers are contiguous")
-        units = self.space.units_of(params)
-        self.trials.append(TrialRecord(number, trial_id, params, units, round=round))
-        self._taken.add(tuple(units))
-        self._changed(number)
+        self.restore(TrialRecord(number, trial_id, params, is_proposed=is_proposed, round=round))
 
-    def start(self, number: int, *, first_epoch: int = 1) -> None:
+    def restore(self, trial: TrialRecord) -> None:
+        """Take in a trial with all that has happened to it.
+
+        Args:
+            trial: Its units, fit, value and best epoch are found here; `values` in the order of epochs.
+        Raises:
+            ValueError: The number does not follow the last one.
+        """
+        if trial.number != len(self.trials):
+            raise ValueError(
+                f"received trial number {trial.number}, expected {len(self.trials)}: numbers are contiguous"
+            )
+        trial.fits = self.space.fits(trial.params)
+        trial.units = self.space.units_of(trial.params) if trial.fits else [None] * len(self.space)
+        self._recompute(trial)
+        self.trials.append(trial)
+        self.num_proposed += trial.is_proposed
+        self.num_by_state[trial.state] += 1
+        if trial.fits:
+            self._taken.add(tuple(trial.units))
+        self._changed(trial.number)
+
+    def start(self, number: int, *, first_epoch: int = 1, promoted_epoch: int | None = None) -> None:
         """A trial runs (again); epochs of its curve from `first_epoch` on are forgotten."""
         trial = self.trials[number]
-        trial.state, trial.stop_reason = TrialState.RUNNING, None
+        self._turn(trial, TrialState.RUNNING)
+        trial.promoted_epoch = trial.promoted_epoch if promoted_epoch is None else promoted_epoch
         if any(epoch >= first_epoch for epoch in trial.values):
             trial.values = {epoch: value for epoch, value in trial.values.items() if epoch < first_epoch}
             self._recompute(trial)
@@ -124,16 +156,19 @@ class Mirror:
             trial.value, trial.best_epoch = value, epoch
         self._changed(number)
 
+    def pause(self, number: int) -> None:
+        """A trial has stopped at a rung, and may be promoted."""
+        self._turn(self.trials[number], TrialState.PAUSED)
+        self._changed(number)
+
     def requeue(self, number: int) -> None:
         """A trial waits again after an attempt that was lost, released or failed."""
-        trial = self.trials[number]
-        trial.state, trial.stop_reason = TrialState.WAITING, None
+        self._turn(self.trials[number], TrialState.WAITING)
         self._changed(number)
 
     def end(self, number: int, state: TrialState, stop_reason: StopReason | None) -> None:
         """A trial has ended."""
-        trial = self.trials[number]
-        trial.state, trial.stop_reason = state, stop_reason
+        self._turn(self.trials[number], state, stop_reason)
         self._changed(number)
 
     def open_round(self, round: RoundView) -> None:
@@ -145,6 +180,11 @@ class Mirror:
         if round.number != len(self.rounds):
             raise ValueError(f"received round number {round.number}, expected {len(self.rounds)}")
         self.rounds.append(round)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no trial runs or waits to run."""
+        return not self.num_by_state[TrialState.RUNNING] and not self.num_by_state[TrialState.WAITING]
 
     def is_taken(self, params: Params) -> bool:
         """Whether a trial of exactly this configuration exists."""
@@ -159,12 +199,18 @@ class Mirror:
         found.catch_up()
         return found
 
+    def _turn(self, trial: TrialRecord, state: TrialState, stop_reason: StopReason | None = None) -> None:
+        self.num_by_state[trial.state] -= 1
+        self.num_by_state[state] += 1
+        trial.state, trial.stop_reason = state, stop_reason
+
     def _changed(self, number: int) -> None:
         for index in self._indexes.values():
             index.stale.add(number)
 
     def _recompute(self, trial: TrialRecord) -> None:
         trial.value = trial.best_epoch = None
-        for epoch, value in trial.values.items():
-            if trial.value is None or self.metric.better(value, trial.value):
-                trial.value, trial.best_epoch = value, epoch
+        if trial.values:
+            pick = min if self.metric.direction == "minimize" else max
+            trial.best_epoch = pick(trial.values, key=trial.values.__getitem__)
+            trial.value = trial.values[trial.best_epoch]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from heapq import merge
+from itertools import islice
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
@@ -14,24 +17,40 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from caviar.contract.space import Space
-from caviar.contract.states import StopReason, TrialState
 from service.search.mirror import Index, Mirror, TrialRecord
 from service.search.parameters import choice_at, is_unordered
-from service.search.rungs import is_failure
+from service.search.results import Result, is_left_out, result_of
+from service.search.rungs import loss_of
 
 # Optuna announces every study on its own handler; its records belong to the service's log, warnings and above.
 optuna.logging.disable_default_handler()
 optuna.logging.enable_propagation()
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+_DESK = 0
+# A study wants both, but what samples is asked directly.
+_ANY, _NONE = optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
 _EPOCH_ZERO = datetime(1970, 1, 1)  # noqa: DTZ001 - Optuna's times are naive, and nothing looks at these
-_LEARNT_FROM = frozenset({OptunaState.COMPLETE, OptunaState.PRUNED})
 
 
-class _Outcome(NamedTuple):
-    state: OptunaState
-    value: float | None = None
-    epoch: int = 0
+class _Shown(InMemoryStorage):
+    """A storage that shows given trials as those of its only study, and takes notes at a trial that is not shown.
+
+    Optuna's own keeps a finished trial as it is for good. Ours go on: paused ones are promoted, failed ones retried.
+    """
+
+    def __init__(self, direction: StudyDirection, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._shown = trials
+        self.create_new_study([direction], study_name="mirror")
+        # Samplers note things at the trial that they sample for. It lives in a study of its own, and is the first trial
+        # that this storage really holds.
+        self.create_new_trial(self.create_new_study([direction], study_name="desk"))
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._shown if states is None or trial.state in states]
 
 
 class OptunaMirror(Index):
@@ -39,89 +58,115 @@ class OptunaMirror(Index):
 
     Numbers of every scale reach Optuna as unit coordinates, ordered categoricals too, and unordered ones as the
     position of the choice: so scales that Optuna lacks work, and whole numbers cost no more than real ones. A pending
-    trial is running there, so that the constant liar sees it. The value of a trial is its best. One that failed or
-    diverged is the worst there is, and one that was lost, or cancelled before its first epoch, is left out.
+    trial is running there, so that the constant liar sees it. The value of a trial is its best. A paused trial counts
+    as a pruned one, with what it had when it paused, until it pauses again or ends. One that failed or diverged is the
+    worst there is, and one that was lost, that was cancelled before its first epoch or that does not fit the space is
+    left out.
 
     Attributes:
-        study: The Optuna study.
         distributions: Optuna's distribution of every parameter, by name.
+        num_results: Trials that samplers learn from.
     """
 
     def __init__(self, mirror: Mirror) -> None:
         super().__init__(mirror)
         self.distributions = {name: distribution_of(mirror.space, name) for name in mirror.space.names}
-        self._clear()
+        self._trials: list[FrozenTrial] = []
+        self._results: dict[int, Result] = {}
+        self._ranked: list[tuple[Result, int]] = []
+        self._known: list[int] = []
+        self._pending: list[int] = []
 
     def update(self, trial: TrialRecord) -> None:
         """Bring Optuna's copy of a trial up to date."""
-        told, wanted = self._told.get(trial.number), self._outcome(trial)
-        if told is None:
-            self._create(trial)
-        elif told == wanted:
+        number, is_new = trial.number, trial.number == len(self._trials)
+        old, new = self._results.get(number), result_of(trial, self.mirror.metric)
+        state = OptunaState.FAIL if is_left_out(trial) else OptunaState.RUNNING if new is None else _state(new)
+        if not is_new and new == old and self._trials[number].state is state:
             return
-        elif told.state is OptunaState.RUNNING:
-            self._finish(trial, wanted)
+        frozen = self._frozen(trial, state, new)
+        if is_new:
+            self._trials.append(frozen)
         else:
-            # Optuna never touches a finished trial again, but ours was retried.
-            self._rebuild()
+            self._trials[number] = frozen
+        if old is not None:
+            del self._ranked[bisect_left(self._ranked, (old, number))]
+        if new is not None:
+            insort(self._ranked, (new, number))
+            self._results[number] = new
+        else:
+            self._results.pop(number, None)
+        _file(self._known, number, is_in=new is not None)
+        _file(self._pending, number, is_in=state is OptunaState.RUNNING)
 
     @property
     def num_results(self) -> int:
-        """Finished trials that samplers learn from."""
-        return sum(outcome.state in _LEARNT_FROM for outcome in self._told.values())
+        """Trials that samplers learn from."""
+        return len(self._known)
+
+    @property
+    def study(self) -> Study:
+        """All trials as an Optuna study, which stays as it is now."""
+        return self._study(self._trials)
+
+    def extract(self, max_history: int, num_best: int) -> Study:
+        """The trials that say most as an Optuna study: the best ones, the latest ones, and the latest pending ones.
+
+        Args:
+            max_history: How many with a result at most, and how many pending ones at most.
+            num_best: How many of them are the best ones.
+        """
+        if len(self._known) <= max_history:
+            kept = self._known
+        else:
+            best = {number for _, number in self._ranked[: min(num_best, max_history)]}
+            latest = (number for number in reversed(self._known) if number not in best)
+            kept = sorted([*best, *islice(latest, max_history - len(best))])
+        return self._study([self._trials[number] for number in merge(kept, self._pending[-max_history:])])
 
     def ask_for(self, number: int) -> FrozenTrial:
         """A trial to sample for, that is no part of the study: nothing stays behind when it is not used."""
-        return FrozenTrial(
-            number=number, trial_id=self._desk, state=OptunaState.RUNNING, value=None, values=None, params={},
-            distributions={}, user_attrs={}, system_attrs={}, intermediate_values={}, datetime_start=_EPOCH_ZERO,
-            datetime_complete=None,
-        )  # fmt: skip
+        return _trial(number, _DESK, OptunaState.RUNNING)
 
-    def _clear(self) -> None:
+    def _study(self, trials: Iterable[FrozenTrial]) -> Study:
         is_minimized = self.mirror.metric.direction == "minimize"
-        directions = [StudyDirection.MINIMIZE if is_minimized else StudyDirection.MAXIMIZE]
-        self._storage = InMemoryStorage()
-        self._study_id = self._storage.create_new_study(directions, study_name="mirror")
-        # Samplers note things at the trial that they sample for. It lives in a study of its own.
-        desk_id = self._storage.create_new_study(directions, study_name="desk")
-        self._desk = self._storage.create_new_trial(desk_id)
-        self._ids: dict[int, int] = {}
-        self._told: dict[int, _Outcome] = {}
-        self.study: Study = optuna.load_study(study_name="mirror", storage=self._storage)
+        direction = StudyDirection.MINIMIZE if is_minimized else StudyDirection.MAXIMIZE
+        storage = _Shown(direction, list(trials))
+        return optuna.load_study(study_name="mirror", storage=storage, sampler=_ANY, pruner=_NONE)
 
-    def _rebuild(self) -> None:
-        self._clear()
-        for trial in self.mirror.trials:
-            self._create(trial)
-
-    def _create(self, trial: TrialRecord) -> None:
+    def _frozen(self, trial: TrialRecord, state: OptunaState, result: Result | None) -> FrozenTrial:
         values = internal_values(self.mirror.space, trial.units)
-        distributions = {name: self.distributions[name] for name in values}
-        template = optuna.trial.create_trial(state=OptunaState.RUNNING, params=values, distributions=distributions)
-        self._ids[trial.number] = self._storage.create_new_trial(self._study_id, template_trial=template)
-        outcome = self._told[trial.number] = self._outcome(trial)
-        if outcome.state is not OptunaState.RUNNING:
-            self._finish(trial, outcome)
-
-    def _finish(self, trial: TrialRecord, outcome: _Outcome) -> None:
-        trial_id = self._ids[trial.number]
-        if outcome.state is OptunaState.PRUNED and outcome.value is not None:
+        frozen = _trial(trial.number, trial.number, state)
+        frozen.distributions = {name: self.distributions[name] for name in values}
+        frozen.params = values
+        if result is not None and result.is_complete:
+            frozen.values = [loss_of(self.mirror.metric, result.loss)]
+        elif result is not None and not result.is_failed:
             # Optuna ranks pruned trials by their last step, then by the value there.
-            self._storage.set_trial_intermediate_value(trial_id, outcome.epoch, outcome.value)
-        values = [outcome.value] if outcome.state is OptunaState.COMPLETE and outcome.value is not None else None
-        self._storage.set_trial_state_values(trial_id, outcome.state, values)
-        self._told[trial.number] = outcome
+            frozen.intermediate_values = {result.epoch: loss_of(self.mirror.metric, result.loss)}
+        return frozen
 
-    def _outcome(self, trial: TrialRecord) -> _Outcome:
-        if not trial.state.is_finished:
-            return _Outcome(OptunaState.RUNNING)
-        if is_failure(trial):
-            return _Outcome(OptunaState.PRUNED)
-        if trial.value is None or trial.stop_reason is StopReason.LOST:
-            return _Outcome(OptunaState.FAIL)
-        state = OptunaState.COMPLETE if trial.state is TrialState.COMPLETE else OptunaState.PRUNED
-        return _Outcome(state, trial.value, max(trial.values))
+
+def _state(result: Result) -> OptunaState:
+    return OptunaState.COMPLETE if result.is_complete else OptunaState.PRUNED
+
+
+def _trial(number: int, trial_id: int, state: OptunaState) -> FrozenTrial:
+    return FrozenTrial(
+        number=number, trial_id=trial_id, state=state, value=None, values=None, params={}, distributions={},
+        user_attrs={}, system_attrs={}, intermediate_values={}, datetime_start=_EPOCH_ZERO,
+        datetime_complete=_EPOCH_ZERO if state.is_finished() else None,
+    )  # fmt: skip
+
+
+def _file(numbers: list[int], number: int, *, is_in: bool) -> None:
+    """Put a number into a rising list, or take it out."""
+    position = bisect_left(numbers, number)
+    is_there = position < len(numbers) and numbers[position] == number
+    if is_in and not is_there:
+        numbers.insert(position, number)
+    elif is_there and not is_in:
+        del numbers[position]
 
 
 def distribution_of(space: Space, name: str) -> BaseDistribution:

@@ -12,7 +12,8 @@ from caviar.contract.study import Budget, StudySpec
 from caviar.contract.views import Cost, Histogram, Preview
 from service.search.mirror import Mirror
 from service.search.parameters import AnyParameter
-from service.search.registry import build_sampler
+from service.search.registry import build_sampler, num_configurations
+from service.search.sampler import SpaceExhausted
 
 MAX_SAMPLES = 10_000
 _NUM_BINS = 30
@@ -23,7 +24,7 @@ def preview(spec: StudySpec, num_samples: int) -> Preview:
 
     Args:
         spec: The study, its space set.
-        num_samples: How many configurations, 1 to 10,000.
+        num_samples: How many configurations, 1 to 10,000; fewer come where the space holds no more.
     Raises:
         InvalidRequest: The number is out of range, or the sampler refuses its options.
     """
@@ -36,9 +37,13 @@ def preview(spec: StudySpec, num_samples: int) -> Preview:
     sampler, mirror = build_sampler(spec), Mirror(spec)
     configurations = []
     for number in range(num_samples):
-        proposal = sampler.propose(mirror, number)
+        try:
+            proposal = sampler.propose(mirror, number)
+        except SpaceExhausted:
+            break
         if proposal.opened is not None:
             mirror.open_round(proposal.opened)
+        mirror.add(number, number + 1, proposal.params, round=proposal.round)
         configurations.append(proposal.params)
     return Preview(
         configurations=configurations,
@@ -46,7 +51,7 @@ def preview(spec: StudySpec, num_samples: int) -> Preview:
             name: histogram(parameter, [params[name] for params in configurations if name in params])
             for name, parameter in mirror.space.items()
         },
-        cost=cost(spec.budget),
+        cost=cost(spec.budget, num_configurations(sampler, mirror.space)),
     )
 
 
@@ -55,7 +60,7 @@ def histogram(parameter: AnyParameter, values: Sequence[ParamValue]) -> Histogra
     if isinstance(parameter, CategoricalParameter):
         counts = [0] * len(parameter.choices)
         for value in values:
-            counts[parameter.index(value)] += 1
+            counts[parameter.position(value)] += 1
         return Histogram(choices=list(parameter.choices), counts=counts)
     axis = parameter.axis
     edges = bin_edges(axis)
@@ -82,10 +87,20 @@ def bin_edges(axis: Axis) -> list[float]:
     return [low, *inner, high]
 
 
-def cost(budget: Budget) -> Cost:
-    """The most that a budget lets a study spend."""
-    trained = None if budget.max_trials is None else budget.max_trials * budget.max_epochs
+def cost(budget: Budget, size: int | None = None) -> Cost:
+    """The most that a budget lets a study spend.
+
+    Args:
+        budget: The budget.
+        size: How many configurations the strategy can propose; None for no limit.
+    """
+    most = [limit for limit in (budget.max_trials, size) if limit is not None]
+    max_trials = min(most, default=None)
+    trained = None if max_trials is None else max_trials * budget.max_epochs
     limits = [limit for limit in (trained, budget.max_total_epochs) if limit is not None]
     return Cost(
-        max_trials=budget.max_trials, max_total_epochs=min(limits, default=None), max_seconds=budget.max_seconds
+        max_trials=max_trials,
+        max_total_epochs=min(limits, default=None),
+        max_seconds=budget.max_seconds,
+        num_configurations=size,
     )

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import ValidationError
 
 from caviar.contract.errors import FieldError, InvalidRequest, field_errors
 from caviar.contract.model import Model
+from caviar.contract.space import Space
 from caviar.contract.study import Plugin, StudySpec
 from service.search.pruner import Pruner
 from service.search.pruners.asha import AshaPruner
+from service.search.pruners.hyperband import HyperbandPruner
 from service.search.pruners.median import MedianPruner
 from service.search.pruners.none import NoPruner
+from service.search.pruners.patient import PatientPruner
+from service.search.pruners.percentile import PercentilePruner
+from service.search.pruners.threshold import ThresholdPruner
+from service.search.pruners.wilcoxon import WilcoxonPruner
 from service.search.sampler import Sampler
+from service.search.samplers.auto import AutoSampler
+from service.search.samplers.cma_es import CmaEsSampler
 from service.search.samplers.coarse_to_fine import CoarseToFineSampler
+from service.search.samplers.gp import GpSampler
+from service.search.samplers.grid import GridSampler
+from service.search.samplers.quasi_random import QuasiRandomSampler
 from service.search.samplers.random import RandomSampler
 from service.search.samplers.tpe import TpeSampler
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 SAMPLERS: dict[str, type[Any]] = {
     sampler.kind: sampler
     for sampler in (
-        RandomSampler,
         CoarseToFineSampler,
+        RandomSampler,
+        QuasiRandomSampler,
+        GridSampler,
         TpeSampler,
+        GpSampler,
+        CmaEsSampler,
+        AutoSampler,
     )
 }
 """Samplers by kind."""
@@ -34,21 +52,45 @@ PRUNERS: dict[str, type[Any]] = {
     pruner.kind: pruner
     for pruner in (
         NoPruner,
-        MedianPruner,
         AshaPruner,
+        HyperbandPruner,
+        MedianPruner,
+        PercentilePruner,
+        PatientPruner,
+        ThresholdPruner,
+        WilcoxonPruner,
     )
 }
 """Pruners by kind."""
+
+
+@runtime_checkable
+class _Finite(Protocol):
+    """A sampler that proposes part of a space only."""
+
+    def num_configurations(self, space: Space) -> int: ...
 
 
 def build_sampler(spec: StudySpec) -> Sampler:
     """The sampler that a study asks for.
 
     Raises:
-        InvalidRequest: Its kind or an option is unknown, or an option is out of range; fields begin with `strategy`.
+        InvalidRequest: Its kind or an option is unknown, or an option is out of range or does not fit the space; fields
+            begin with `strategy`.
     """
     sampler: Sampler = _build(SAMPLERS, spec.strategy, "strategy")
+    if spec.space is not None:
+        num_configurations(sampler, spec.space)
     return sampler
+
+
+def num_configurations(sampler: Sampler, space: Space) -> int | None:
+    """How many distinct configurations a sampler can propose; None for no limit.
+
+    Raises:
+        InvalidRequest: The sampler's options do not fit the space, or make it too large; fields begin with `strategy`.
+    """
+    return sampler.num_configurations(space) if isinstance(sampler, _Finite) else space.num_configurations
 
 
 def build_pruner(spec: StudySpec) -> Pruner:
@@ -57,8 +99,18 @@ def build_pruner(spec: StudySpec) -> Pruner:
     Raises:
         InvalidRequest: Its kind or an option is unknown, or an option is out of range; fields begin with `pruner`.
     """
-    pruner: Pruner = _build(PRUNERS, spec.pruner, "pruner")
-    return pruner
+    return _build_pruner(PRUNERS, spec.pruner, "pruner")
+
+
+def _build_pruner(entries: Mapping[str, type[Any]], plugin: Plugin, field: str) -> Pruner:
+    if plugin.kind != PatientPruner.kind or plugin.kind not in entries:
+        pruner: Pruner = _build(entries, plugin, field)
+        return pruner
+    options = _options(PatientPruner.Options, plugin, field)
+    # Patience within patience would be as good as the longer of the two.
+    others = {kind: entry for kind, entry in entries.items() if entry is not PatientPruner}
+    wrapped = None if options.wrapped is None else _build_pruner(others, options.wrapped, f"{field}.wrapped")
+    return PatientPruner(options, wrapped)
 
 
 def _build(entries: Mapping[str, type[Any]], plugin: Plugin, field: str) -> Any:
@@ -72,7 +124,7 @@ def _build(entries: Mapping[str, type[Any]], plugin: Plugin, field: str) -> Any:
     return build(_options(build.Options, plugin, field))
 
 
-def _options(model: type[Model], plugin: Plugin, field: str) -> Model:
+def _options(model: type[AnyModel], plugin: Plugin, field: str) -> AnyModel:
     try:
         return model.model_validate(plugin.options)
     except ValidationError as error:

@@ -5,7 +5,10 @@ Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Annotated
 
 from pydantic import Field
@@ -13,6 +16,7 @@ from pydantic import Field
 from caviar.contract.model import Model
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import Metric, StudySpec
+from service.search.draws import derive
 from service.search.mirror import Index, Mirror, TrialRecord
 
 _UNUSABLE = frozenset({StopReason.DIVERGED, StopReason.OUT_OF_MEMORY, StopReason.ERROR, StopReason.INFEASIBLE})
@@ -24,10 +28,13 @@ class RungOptions(Model):
     Attributes:
         min_resource: Epoch of the first rung.
         reduction_factor: Ratio of neighbouring rungs; about one trial of so many goes on at each.
+        promote: Whether trials pause at a rung and go on once they are among the best; else those that are not are
+            stopped there for good.
     """
 
     min_resource: Annotated[int, Field(ge=1, le=1_000_000)] = 2
     reduction_factor: Annotated[int, Field(ge=2, le=1000)] = 4
+    promote: bool = True
 
     def epochs(self, max_epochs: int) -> tuple[int, ...]:
         """Epochs of the rungs, `min_resource * reduction_factor**k`, before the last epoch of a trial."""
@@ -41,7 +48,10 @@ class RungOptions(Model):
 
 def study_rungs(spec: StudySpec) -> tuple[int, ...]:
     """Epochs at which a study's trials are compared: its pruner's rungs, or the default ones for other pruners."""
-    options = RungOptions.model_validate(spec.pruner.options) if spec.pruner.kind == "asha" else RungOptions()
+    options = RungOptions()
+    if spec.pruner.kind in ("asha", "hyperband"):
+        own = {name: value for name, value in spec.pruner.options.items() if name in RungOptions.model_fields}
+        options = RungOptions.model_validate(own)
     return options.epochs(spec.budget.max_epochs)
 
 
@@ -64,81 +74,93 @@ def losses_at(trial: TrialRecord, rungs: tuple[int, ...], metric: Metric) -> lis
     return losses
 
 
-class RungIndex(Index):
-    """Losses recorded at every rung, sorted.
+Entry = tuple[float, int]
+"""A loss and the number of its trial: of equal losses the earlier trial stands first."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rungs that some of a study's trials climb.
 
     Attributes:
-        rungs: Epochs of the rungs.
-        recorded: Losses by rung, lowest rung first, each list rising.
+        rungs: Epochs of the rungs, rising.
+        bracket: Which of the study's brackets climbs them.
+        shares: How many of `sum(shares)` trials go to each bracket.
+        seed: Decides which trial goes where.
+    """
+
+    rungs: tuple[int, ...]
+    bracket: int = 0
+    shares: tuple[int, ...] = (1,)
+    seed: int = 0
+
+    def holds(self, number: int) -> bool:
+        """Whether a trial climbs this ladder."""
+        return len(self.shares) == 1 or bracket_of(self.seed, self.shares, number) == self.bracket
+
+
+def bracket_of(seed: int, shares: Sequence[int], number: int) -> int:
+    """The bracket that a trial belongs to, whatever the other trials do."""
+    place = derive(seed, number, "bracket") % sum(shares)
+    return bisect_right(list(accumulate(shares)), place)
+
+
+class RungIndex(Index):
+    """Losses recorded at every rung of a ladder, sorted, and who is paused there.
+
+    Attributes:
+        ladder: The rungs, and who climbs them.
+        recorded: By rung, lowest rung first: the losses of all that have reached it, best first.
+        paused: By rung: those of them that wait there to be promoted.
+        num_beyond: By rung: how many have gone on from it, promoted or without a pause.
         reached: Losses of each trial at the rungs it has reached.
     """
 
-    def __init__(self, mirror: Mirror, rungs: tuple[int, ...]) -> None:
+    def __init__(self, mirror: Mirror, ladder: Ladder) -> None:
         super().__init__(mirror)
-        self.rungs = rungs
-        self.recorded: list[list[float]] = [[] for _ in rungs]
+        self.ladder = ladder
+        self.recorded: list[list[Entry]] = [[] for _ in ladder.rungs]
+        self.paused: list[list[Entry]] = [[] for _ in ladder.rungs]
+        self.num_beyond = [0 for _ in ladder.rungs]
         self.reached: dict[int, list[float]] = {}
+        self._left: dict[int, int] = {}
+        self._waiting: dict[int, int] = {}
 
     def update(self, trial: TrialRecord) -> None:
         """Replace what is recorded of a trial."""
-        old = self.reached.get(trial.number, [])
-        new = losses_at(trial, self.rungs, self.mirror.metric)
-        if new == old:
+        if not self.ladder.holds(trial.number):
             return
-        for losses, loss in zip(self.recorded, old, strict=False):
-            del losses[bisect_left(losses, loss)]
-        for losses, loss in zip(self.recorded, new, strict=False):
-            insort(losses, loss)
-        self.reached[trial.number] = new
+        old, new = self.reached.get(trial.number, []), losses_at(trial, self.ladder.rungs, self.mirror.metric)
+        waiting = self._waiting.pop(trial.number, None)
+        if waiting is not None:
+            _remove(self.paused[waiting], (old[waiting], trial.number))
+        if new != old:
+            for entries, loss in zip(self.recorded, old, strict=False):
+                _remove(entries, (loss, trial.number))
+            for entries, loss in zip(self.recorded, new, strict=False):
+                insort(entries, (loss, trial.number))
+            self.reached[trial.number] = new
+        if trial.state is TrialState.PAUSED and new:
+            self._waiting[trial.number] = len(new) - 1
+            insort(self.paused[len(new) - 1], (new[-1], trial.number))
+        self._count_beyond(trial)
+
+    def rank(self, level: int, entry: Entry) -> int:
+        """How many of those recorded at a rung are better, not counting the trial itself."""
+        return bisect_left(self.recorded[level], entry)
+
+    def _count_beyond(self, trial: TrialRecord) -> None:
+        rungs, last = self.ladder.rungs, max(trial.values, default=0)
+        # A promoted trial whose checkpoint was lost begins anew, but it has gone on.
+        after = max(bisect_right(rungs, trial.promoted_epoch), bisect_left(rungs, last))
+        before = self._left.get(trial.number, 0)
+        for level in range(min(before, after), max(before, after)):
+            self.num_beyond[level] += 1 if after > before else -1
+        self._left[trial.number] = after
 
 
-class Ranking(Index):
-    """Trials by what is known of them, best first: the highest rung reached, then the best loss up to it.
-
-    A complete trial stands above all rungs. Running trials take part. Trials that failed or diverged are counted but
-    never ranked; lost ones, and those that have not reached a rung, are neither.
-
-    Attributes:
-        rungs: Epochs of the rungs.
-        failures: Numbers of the trials that failed or diverged.
-        order: `(-rungs reached, loss, number)` of every ranked trial, rising.
-    """
-
-    def __init__(self, mirror: Mirror, rungs: tuple[int, ...]) -> None:
-        super().__init__(mirror)
-        self.rungs = rungs
-        self.failures: set[int] = set()
-        self.order: list[tuple[int, float, int]] = []
-        self._keys: dict[int, tuple[int, float, int]] = {}
-
-    @property
-    def num_results(self) -> int:
-        """Trials of which something is known."""
-        return len(self.order) + len(self.failures)
-
-    def best(self, count: int) -> list[int]:
-        """Numbers of the best trials."""
-        return [number for _, _, number in self.order[:count]]
-
-    def update(self, trial: TrialRecord) -> None:
-        """Put a trial where it belongs now."""
-        old, new = self._keys.pop(trial.number, None), self._key(trial)
-        if old is not None:
-            del self.order[bisect_left(self.order, old)]
-        if new is not None:
-            insort(self.order, new)
-            self._keys[trial.number] = new
-        self.failures.discard(trial.number)
-        if is_failure(trial):
-            self.failures.add(trial.number)
-
-    def _key(self, trial: TrialRecord) -> tuple[int, float, int] | None:
-        if trial.value is None or is_failure(trial) or trial.stop_reason is StopReason.LOST:
-            return None
-        if trial.state is TrialState.COMPLETE:
-            return -len(self.rungs) - 1, loss_of(self.mirror.metric, trial.value), trial.number
-        losses = losses_at(trial, self.rungs, self.mirror.metric)
-        return (-len(losses), losses[-1], trial.number) if losses else None
+def _remove(entries: list[Entry], entry: Entry) -> None:
+    del entries[bisect_left(entries, entry)]
 
 
 def is_failure(trial: TrialRecord) -> bool:

@@ -26,6 +26,10 @@ class Proposal:
     opened: RoundView | None = None
 
 
+class SpaceExhausted(Exception):
+    """Every configuration of the search space has a trial already."""
+
+
 class Sampler(Protocol):
     """Proposes configurations: a function of the options, the mirror's content and the trial's number alone.
 
@@ -38,5 +42,9 @@ class Sampler(Protocol):
     Options: ClassVar[type[Model]]
 
     def propose(self, mirror: Mirror, number: int) -> Proposal:
-        """The configuration of trial `number`; the mirror is left as it is."""
+        """The configuration of trial `number`; the mirror is left as it is.
+
+        Raises:
+            SpaceExhausted: There is none that has no trial yet.
+        """
         ...

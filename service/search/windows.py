@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from caviar.contract.space import CategoricalParameter, FloatParameter, IntParameter, Space
 from caviar.contract.views import WindowView
-from service.search.neighbourhood import Neighbourhood, weighted
+from service.search.neighbourhood import MIN_SPREAD_TRIALS, Neighbourhood
 from service.search.parameters import AnyParameter, cell, choice_at
 
 Numeric = FloatParameter | IntParameter
+Array = npt.NDArray[np.float64]
 
-# Share of the draws near the elite that falls into a window, in its middle.
+# Share of the draws that falls into a window, in its middle.
 COVERED = 0.8
+# A window is at least so wide.
+_NARROWEST = 0.005
 # An elite presses against an end of the range if this share of it, by weight, lies within the margin of that end.
 _PRESSING_SHARE = 0.5
 _MARGIN = 0.08
@@ -24,38 +31,76 @@ _SAME = 0.02
 _LEADING = 1.5
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What a round draws.
+
+    Attributes:
+        points: Points of the unit cube, shape `(m, num_parameters)`.
+        chances: How likely each is to be drawn, sum 1, shape `(m,)`.
+        global_fraction: Share of the draws that come from anywhere instead.
+    """
+
+    points: Array
+    chances: Array
+    global_fraction: float
+
+    def middle(self, position: int) -> tuple[float, float]:
+        """Ends of the middle eight tenths of the draws of one parameter, those from anywhere left out."""
+        order = np.argsort(self.points[:, position], kind="stable")
+        below = np.cumsum(self.chances[order])
+        ends = np.searchsorted(below, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+        low, high = self.points[order[np.minimum(ends, len(order) - 1)], position].tolist()
+        if high - low < _NARROWEST:
+            low = min(max(0.0, (low + high - _NARROWEST) / 2), 1.0 - _NARROWEST)
+            high = low + _NARROWEST
+        return low, high
+
+    def shares(self, parameter: CategoricalParameter, position: int) -> list[float]:
+        """Probability of each choice, all draws counted."""
+        count = len(parameter.choices)
+        chosen = [choice_at(parameter, unit) for unit in self.points[:, position].tolist()]
+        shares = np.bincount(chosen, weights=self.chances, minlength=count)
+        mixed: list[float] = ((1 - self.global_fraction) * shares + self.global_fraction / count).tolist()
+        return mixed
+
+
 def whole_space(space: Space) -> dict[str, WindowView]:
     """Windows of a round that covers everything evenly."""
     return {name: _whole(parameter, "covers the whole range evenly") for name, parameter in space.items()}
 
 
-def point_within(space: Space, windows: Mapping[str, WindowView], picks: Sequence[float]) -> list[float]:
-    """A point spread evenly over the windows.
+def points_within(space: Space, windows: Mapping[str, WindowView], picks: Array) -> Array:
+    """Points spread evenly over the windows.
 
     Args:
         space: The search space.
         windows: What to stay within, by parameter.
-        picks: Coordinates in (0, 1), one for each parameter.
+        picks: Coordinates in (0, 1), shape `(m, num_parameters)`.
     Returns:
-        Unit coordinates of all parameters, whether they will apply or not.
+        Unit coordinates of all parameters, whether they will apply or not, shape `(m, num_parameters)`.
     """
-    point = []
-    for (name, _), pick in zip(space.items(), picks, strict=True):
-        window = windows[name]
+    points = np.empty_like(picks)
+    for position, name in enumerate(space.names):
+        window, column = windows[name], picks[:, position]
         if window.weights is None:
-            point.append(window.unit_low + pick * (window.unit_high - window.unit_low))
+            points[:, position] = window.unit_low + column * (window.unit_high - window.unit_low)
         else:
-            point.append((weighted(pick, window.weights) + 0.5) / len(window.weights))
-    return point
+            chosen = np.searchsorted(np.cumsum(window.weights), column, side="right")
+            points[:, position] = (np.minimum(chosen, len(window.weights) - 1) + 0.5) / len(window.weights)
+    return points
 
 
-def make_windows(near: Neighbourhood, space: Space, previous: Mapping[str, WindowView]) -> dict[str, WindowView]:
-    """Windows around the elite.
+def make_windows(
+    near: Neighbourhood, space: Space, drawn: Drawn, previous: Mapping[str, WindowView]
+) -> dict[str, WindowView]:
+    """Windows around what a round draws.
 
     Args:
         near: The elite and its spread.
         space: The search space.
-        previous: Windows of the round before, to tell what changed.
+        drawn: What the round draws, and how often.
+        previous: Windows of the round before in this space, to tell what changed.
     """
     windows = {}
     for position, (name, parameter) in enumerate(space.items()):
@@ -63,9 +108,10 @@ def make_windows(near: Neighbourhood, space: Space, previous: Mapping[str, Windo
         if not centres:
             windows[name] = _whole(parameter, f"kept wide: {name} applies to none of the best trials")
         elif isinstance(parameter, CategoricalParameter):
-            windows[name] = _choices(name, parameter, near, position)
+            windows[name] = _choices(name, parameter, near, position, drawn.shares(parameter, position))
         else:
-            windows[name] = _range(name, parameter, near, position, previous[name])
+            low, high = drawn.middle(position)
+            windows[name] = _range(name, parameter, near.centres(position), (low, high), previous[name])
     return windows
 
 
@@ -76,10 +122,14 @@ def _whole(parameter: AnyParameter, reason: str) -> WindowView:
     return WindowView(low=parameter.low, high=parameter.high, reason=reason)
 
 
-def _range(name: str, parameter: Numeric, near: Neighbourhood, position: int, before: WindowView) -> WindowView:
-    low = near.quantile(position, parameter, (1 - COVERED) / 2)
-    high = near.quantile(position, parameter, (1 + COVERED) / 2)
-    centres, weights = near.centres(position)
+def _range(
+    name: str,
+    parameter: Numeric,
+    elite: tuple[Sequence[float], Sequence[float]],
+    ends: tuple[float, float],
+    before: WindowView,
+) -> WindowView:
+    (centres, weights), (low, high) = elite, ends
     reasons = [_change(low, high, before), *_pressure(name, parameter, centres, weights)]
     best = f"the best trials lie from {_shown(parameter, min(centres))} to {_shown(parameter, max(centres))}"
     return WindowView(
@@ -110,8 +160,8 @@ def _change(low: float, high: float, before: WindowView) -> str:
 
 def _pressure(name: str, parameter: Numeric, centres: Sequence[float], weights: Sequence[float]) -> list[str]:
     margin = max(_MARGIN, cell(parameter))
-    if margin >= _PRESSING_SHARE:
-        # One of two values is chosen half of the time by chance alone.
+    # Of two values one is chosen half of the time by chance alone, and of one or two trials nothing can be said.
+    if margin >= _PRESSING_SHARE or len(centres) < MIN_SPREAD_TRIALS:
         return []
     pairs = list(zip(centres, weights, strict=True))
     at_low = sum(weight for centre, weight in pairs if centre <= margin)
@@ -128,7 +178,9 @@ def _pressure(name: str, parameter: Numeric, centres: Sequence[float], weights: 
     return found
 
 
-def _choices(name: str, parameter: CategoricalParameter, near: Neighbourhood, position: int) -> WindowView:
+def _choices(
+    name: str, parameter: CategoricalParameter, near: Neighbourhood, position: int, drawn: list[float]
+) -> WindowView:
     centres, weights = near.centres(position)
     count = len(parameter.choices)
     shares = [0.0] * count
@@ -140,4 +192,4 @@ def _choices(name: str, parameter: CategoricalParameter, near: Neighbourhood, po
     else:
         num_trials = sum(choice_at(parameter, centre) == leader for centre in centres)
         reason = f"leaning to {parameter.choices[leader]!r}: {num_trials} of the {len(centres)} best trials have it"
-    return WindowView(weights=near.choice_shares(position, parameter), reason=reason)
+    return WindowView(weights=drawn, reason=reason)

@@ -10,9 +10,29 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from caviar.contract.states import AttemptEnd, Outcome
 from service.store.schema import attempts, leases, studies, trials, workers
+from service.store.studies import SPEC_TEXT
 from service.store.transaction import Record, Records, Transaction
 
+_BEGIN, _GRANT = insert(attempts), insert(leases)
 _RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
+_TAKE_BACK = delete(leases).where(leases.c.trial_id == bindparam("trial"))
+# Which columns it sets follows from the parameters that it is run with, as with an insert.
+_END = update(attempts).where(
+    attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"), attempts.c.ended_at.is_(None)
+)
+_TOKENS_OF_WORKER = select(leases.c.token).where(leases.c.worker_id == bindparam("worker"))
+_TOKENS_OF_REQUEST = select(attempts.c.token).where(
+    attempts.c.worker_id == bindparam("worker"), attempts.c.request_id == bindparam("request")
+)
+_HELD = (
+    select(trials, leases.c.token, attempts.c.first_epoch, SPEC_TEXT)
+    .select_from(leases)
+    .join(trials, trials.c.id == leases.c.trial_id)
+    .join(studies, studies.c.id == trials.c.study_id)
+    .join(attempts, (attempts.c.trial_id == leases.c.trial_id) & (attempts.c.attempt == leases.c.attempt))
+    .where(leases.c.worker_id == bindparam("worker"))
+    .order_by(trials.c.id)
+)
 
 
 def grant(
@@ -26,11 +46,12 @@ def grant(
     request_id: str,
     first_epoch: int,
     expires_at: datetime,
+    evidence: Mapping[str, Any] | None = None,
 ) -> None:
-    """Begin an attempt and give its worker the lease."""
+    """Begin an attempt and give its worker the lease; `evidence` tells why a paused trial was promoted."""
     common = {"trial_id": trial_id, "attempt": attempt, "token": token, "worker_id": worker_id, "started_at": tx.now}
-    tx.write(insert(attempts), {**common, "request_id": request_id, "first_epoch": first_epoch})
-    tx.write(insert(leases), {**common, "study_id": study_id, "expires_at": expires_at})
+    tx.write(_BEGIN, {**common, "request_id": request_id, "first_epoch": first_epoch, "evidence": evidence})
+    tx.write(_GRANT, {**common, "study_id": study_id, "expires_at": expires_at})
 
 
 def renew(tx: Transaction, trial_id: int, until: datetime) -> None:
@@ -69,12 +90,9 @@ def end(
     error: Mapping[str, Any] | None = None,
 ) -> None:
     """End an attempt and take its lease back; of an attempt that has ended before, nothing changes."""
-    tx.write(delete(leases).where(leases.c.trial_id == trial_id))
-    tx.write(
-        update(attempts)
-        .where(attempts.c.trial_id == trial_id, attempts.c.attempt == attempt, attempts.c.ended_at.is_(None))
-        .values(ended_at=tx.now, end=how, outcome=outcome, error=error)
-    )
+    tx.write(_TAKE_BACK, {"trial": trial_id})
+    ended = {"ended_at": tx.now, "end": how, "outcome": outcome, "error": error}
+    tx.write(_END, {"trial": trial_id, "nth": attempt, **ended})
 
 
 def expired(tx: Transaction, limit: int) -> list[int]:
@@ -95,29 +113,30 @@ def running(tx: Transaction, study_id: int) -> Records:
 
 
 def held_by(tx: Transaction, worker_id: str) -> Records:
-    """A worker's leases with their trials and attempts, in the order of trial ids."""
-    statement = (
-        select(trials, leases.c.token, attempts.c.first_epoch, studies.c.spec, studies.c.name.label("study_name"))
-        .select_from(leases)
-        .join(trials, trials.c.id == leases.c.trial_id)
-        .join(studies, studies.c.id == trials.c.study_id)
-        .join(attempts, (attempts.c.trial_id == leases.c.trial_id) & (attempts.c.attempt == leases.c.attempt))
-        .where(leases.c.worker_id == worker_id)
-        .order_by(trials.c.id)
-    )
-    return tx.read(statement).all()
+    """A worker's leases with their trials, attempts and study bodies, in the order of trial ids."""
+    return tx.read(_HELD, {"worker": worker_id}).all()
+
+
+def tokens_of_worker(tx: Transaction, worker_id: str) -> set[str]:
+    """Tokens of the leases that a worker holds."""
+    return set(tx.read(_TOKENS_OF_WORKER, {"worker": worker_id}).scalars())
 
 
 def tokens_of_request(tx: Transaction, worker_id: str, request_id: str) -> set[str]:
     """Tokens that an earlier answer to the same request handed out."""
-    statement = select(attempts.c.token).where(attempts.c.worker_id == worker_id, attempts.c.request_id == request_id)
-    return set(tx.read(statement).scalars())
+    return set(tx.read(_TOKENS_OF_REQUEST, {"worker": worker_id, "request": request_id}).scalars())
 
 
 def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Record | None:
     """The attempt, ended or not, of a trial that a token was made for."""
     statement = select(attempts).where(attempts.c.token == token, attempts.c.trial_id == trial_id)
     return tx.read(statement).one_or_none()
+
+
+def first_epoch(tx: Transaction, trial_id: int, attempt: int) -> int:
+    """The epoch that an attempt, which exists, began with."""
+    statement = select(attempts.c.first_epoch).where(attempts.c.trial_id == trial_id, attempts.c.attempt == attempt)
+    return int(tx.read(statement).scalar_one())
 
 
 def attempts_of(tx: Transaction, trial_id: int) -> Records:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Result, bindparam, insert, select, update
 
 from service.store.schema import measurements, trials
 from service.store.transaction import Record, Records, Transaction
@@ -15,6 +17,25 @@ _FIND = select(measurements).where(
     measurements.c.attempt == bindparam("attempt"),
     measurements.c.epoch == bindparam("epoch"),
 )
+
+_SUPERSEDE = (
+    update(measurements)
+    .where(measurements.c.trial_id == bindparam("trial"), measurements.c.epoch >= bindparam("first_epoch"))
+    .values(is_current=False)
+)
+_CURVE = (
+    select(measurements.c.epoch, measurements.c.value)
+    .where(measurements.c.trial_id == bindparam("trial"), measurements.c.is_current)
+    .order_by(measurements.c.epoch)
+)
+_CURVES = (
+    select(measurements.c.trial_id, measurements.c.epoch, measurements.c.value)
+    .join(trials, trials.c.id == measurements.c.trial_id)
+    .where(trials.c.study_id == bindparam("study"), measurements.c.is_current)
+    .order_by(measurements.c.trial_id, measurements.c.epoch)
+)
+# Few at a time: rows that live only shortly cost half as much as all of them at once.
+_PORTION = 500
 
 
 def find(tx: Transaction, trial_id: int, attempt: int, epoch: int) -> Record | None:
@@ -31,8 +52,10 @@ def add(
     value: float,
     metrics: Mapping[str, float],
     elapsed_s: float,
+    decision: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> None:
-    """Insert a measurement."""
+    """Insert a measurement, with what was decided after it and on what grounds."""
     row = {
         "trial_id": trial_id,
         "attempt": attempt,
@@ -40,6 +63,8 @@ def add(
         "value": value,
         "metrics": metrics,
         "elapsed_s": elapsed_s,
+        "decision": decision,
+        "evidence": evidence,
         "reported_at": tx.now,
     }
     tx.write(_INSERT, row)
@@ -47,21 +72,13 @@ def add(
 
 def supersede(tx: Transaction, trial_id: int, first_epoch: int) -> None:
     """Take the epochs from `first_epoch` on out of a trial's curve, because a new attempt trains them again."""
-    tx.write(
-        update(measurements)
-        .where(measurements.c.trial_id == trial_id, measurements.c.epoch >= first_epoch)
-        .values(is_current=False)
-    )
+    tx.write(_SUPERSEDE, {"trial": trial_id, "first_epoch": first_epoch})
 
 
 def curve(tx: Transaction, trial_id: int) -> dict[int, float]:
     """Values of the study's metric by epoch, as the trial's curve stands."""
-    statement = (
-        select(measurements.c.epoch, measurements.c.value)
-        .where(measurements.c.trial_id == trial_id, measurements.c.is_current)
-        .order_by(measurements.c.epoch)
-    )
-    return {row.epoch: row.value for row in tx.read(statement)}
+    rows: Result[int, float] = tx.read(_CURVE, {"trial": trial_id})
+    return dict(rows.all())
 
 
 def of_trial(tx: Transaction, trial_id: int, *, is_current: bool) -> Records:
@@ -81,3 +98,13 @@ def curves(tx: Transaction, study_id: int, *, first: int, last: int) -> Records:
         .order_by(trials.c.number, measurements.c.epoch)
     )
     return tx.read(statement).all()
+
+
+def all_curves(tx: Transaction, study_id: int) -> dict[int, dict[int, float]]:
+    """Curves of all trials of a study that have one, by trial id: values by epoch, in the order of epochs."""
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    rows: Result[int, int, float] = tx.read(_CURVES, {"study": study_id})
+    for portion in rows.partitions(_PORTION):
+        for trial_id, epoch, value in portion:
+            found[trial_id][epoch] = value
+    return found

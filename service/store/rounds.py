@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -10,17 +11,15 @@ from service.store.schema import rounds
 from service.store.transaction import Records, Transaction
 
 
-def add(tx: Transaction, study_id: int, *, number: int, first_trial: int, elite: list[int], windows: Any) -> None:
-    """Insert a round."""
-    row = {
-        "study_id": study_id,
-        "number": number,
-        "first_trial": first_trial,
-        "elite": elite,
-        "windows": windows,
-        "opened_at": tx.now,
-    }
-    tx.write(insert(rounds), row)
+def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
+    """Insert a round.
+
+    Args:
+        study_id: The study.
+        row: `number`, `first_trial`, `origin`, `elite`, `windows` and `model`.
+    """
+    columns = ("number", "first_trial", "origin", "elite", "windows", "model")
+    tx.write(insert(rounds), {"study_id": study_id, "opened_at": tx.now, **{name: row[name] for name in columns}})
 
 
 def of_study(tx: Transaction, study_id: int) -> Records:

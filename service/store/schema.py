@@ -72,6 +72,18 @@ studies = Table(
         "num_epochs", Integer, nullable=False, default=0, comment="epochs reported, those of lost attempts included"
     ),
     Column("last_event_seq", Integer, nullable=False, default=0),
+    Column("space_version", Integer, nullable=False, default=1, server_default="1"),
+    Column("num_imported", Integer, nullable=False, default=0, server_default="0"),
+    Column("best_value", Double, comment="best value of any trial so far"),
+    Column("best_trial_id", Integer, comment="the trial that reached it first"),
+    Column(
+        "num_stagnant",
+        Integer,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="trials that ended or paused since the best value",
+    ),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
@@ -98,6 +110,17 @@ trials = Table(
         "num_charged", Integer, nullable=False, default=0, comment="attempts lost or failed, counted against retries"
     ),
     Column("worker_id", String(36)),
+    Column("checkpoint_epoch", Integer, comment="epoch of the checkpoint that it can go on from"),
+    Column(
+        "promoted_epoch",
+        Integer,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="epoch of the highest rung that it was promoted from",
+    ),
+    Column("space_version", Integer, nullable=False, default=1, server_default="1"),
+    Column("as_of_seq", Integer, comment="the last event that its proposal was conditioned on"),
     Column("error", _JSON),
     Column("elapsed_s", Double),
     Column("created_at", UtcDateTime, nullable=False),
@@ -123,6 +146,7 @@ attempts = Table(
     Column("end", String(16)),
     Column("outcome", String(16), comment="what the worker said at the end"),
     Column("error", _JSON),
+    Column("evidence", _JSON, comment="why a paused trial was promoted to this attempt"),
     PrimaryKeyConstraint("trial_id", "attempt"),
     Index(None, "worker_id", "request_id"),
 )
@@ -152,6 +176,8 @@ measurements = Table(
     Column("metrics", _JSON, nullable=False),
     Column("elapsed_s", Double, nullable=False),
     Column("reported_at", UtcDateTime, nullable=False),
+    Column("decision", String(16), comment="what was decided after this epoch, where something was compared"),
+    Column("evidence", _JSON, comment="what the decision rests on"),
     Column("is_current", Boolean, nullable=False, default=True, comment="false once a later attempt trains this epoch"),
     PrimaryKeyConstraint("trial_id", "attempt", "epoch"),
 )
@@ -175,10 +201,23 @@ rounds = Table(
     Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("first_trial", Integer, nullable=False),
+    Column("origin", String(16), nullable=False, default="sampler", server_default="sampler"),
     Column("elite", _JSON, nullable=False),
     Column("windows", _JSON, nullable=False),
+    Column("model", _JSON, comment="what else the strategy keeps of it"),
     Column("opened_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("study_id", "number"),
+)
+
+spaces = Table(
+    "spaces",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("space", _JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("study_id", "version"),
+    comment="search spaces that an edit replaced; the current one is in the study body",
 )
 
 events = Table(

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Integer, Select, Text, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import StudyState, TrialState
-from service.store.schema import studies, trials
+from service.store.schema import attempts, studies, trials
 from service.store.transaction import Record, Records, Transaction
+
+SPEC_TEXT = cast(studies.c.spec, Text).label("spec_text")
+"""The body of a study as it is stored: equal texts need to be read only once."""
+
+_BY_ID = select(studies, SPEC_TEXT).where(studies.c.id == bindparam("study_id"))
+_BY_ID_LOCKED = _BY_ID.with_for_update(of=studies)
+_TRIALS = select(trials.c.id).where(trials.c.study_id == studies.c.id)
+_RUNNING = (
+    select(
+        *(column for column in studies.c if column is not studies.c.spec),
+        SPEC_TEXT,
+        select(func.count())
+        .where(trials.c.study_id == studies.c.id, trials.c.state == TrialState.RUNNING)
+        .scalar_subquery()
+        .label("num_running"),
+        _TRIALS.where(trials.c.state == TrialState.WAITING).exists().label("has_waiting"),
+        _TRIALS.where(trials.c.state == TrialState.PAUSED).exists().label("has_paused"),
+    )
+    .where(studies.c.state == StudyState.RUNNING)
+    .order_by(studies.c.id)
+)
+# Which columns it sets follows from the parameters that it is run with, as with an insert.
+_CHANGE = update(studies).where(studies.c.id == bindparam("study_id"))
+_COUNT_TRIAL = _CHANGE.values(num_trials=studies.c.num_trials + 1)
+_COUNT_STAGNANT = _CHANGE.values(num_stagnant=studies.c.num_stagnant + 1).where(
+    studies.c.best_trial_id.is_distinct_from(bindparam("trial_id", type_=Integer))
+)
 
 
 def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> int | None:
@@ -53,9 +81,18 @@ def get(tx: Transaction, name: str, *, is_locked: bool = False) -> Record:
 
 
 def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record | None:
-    """The study of this id, if it still exists."""
-    statement = select(studies).where(studies.c.id == study_id)
-    return tx.read(statement.with_for_update() if is_locked else statement).one_or_none()
+    """The study of this id, if it still exists; also the text of its body, as `spec_text`."""
+    return tx.read(_BY_ID_LOCKED if is_locked else _BY_ID, {"study_id": study_id}).one_or_none()
+
+
+def running(tx: Transaction) -> Records:
+    """Running studies, the oldest first.
+
+    Returns:
+        Rows with the text of the body, `spec_text`, in place of `spec`, the count of running trials, `num_running`, and
+        whether there are trials that wait or are paused, `has_waiting` and `has_paused`.
+    """
+    return tx.read(_RUNNING).all()
 
 
 def in_state(tx: Transaction, *states: StudyState) -> Records:
@@ -80,12 +117,23 @@ def page(tx: Transaction, *, limit: int, after: str | None) -> Records:
 
 def change(tx: Transaction, study_id: int, **values: Any) -> None:
     """Set columns of a study."""
-    tx.write(update(studies).where(studies.c.id == study_id).values(updated_at=tx.now, **values))
+    tx.write(_CHANGE, {"study_id": study_id, "updated_at": tx.now, **values})
 
 
 def count_trial(tx: Transaction, study_id: int) -> None:
     """Count one more trial."""
-    tx.write(update(studies).where(studies.c.id == study_id).values(num_trials=studies.c.num_trials + 1))
+    tx.write(_COUNT_TRIAL, {"study_id": study_id})
+
+
+def count_stagnant(tx: Transaction, study_id: int, trial_id: int) -> None:
+    """Count one more trial that ended or paused since the best value, unless it is the best one itself."""
+    tx.write(_COUNT_STAGNANT, {"study_id": study_id, "trial_id": trial_id})
+
+
+def gained(tx: Transaction, study_id: int, trial_id: int, best_value: float) -> None:
+    """Set a new best value, and whose it is."""
+    values = {"best_value": best_value, "best_trial_id": trial_id, "num_stagnant": 0}
+    tx.write(_CHANGE, {"study_id": study_id, **values})
 
 
 def remove(tx: Transaction, study_id: int) -> None:
@@ -104,3 +152,16 @@ def trial_counts(tx: Transaction, study_ids: list[int]) -> dict[int, dict[TrialS
     for row in tx.read(statement):
         counts[row.study_id][TrialState(row.state)] = row.num_trials
     return counts
+
+
+def begun_at(tx: Transaction, study_id: int) -> datetime | None:
+    """When the first trial of a study began to be trained; None if none has."""
+    statement = (
+        select(attempts.c.started_at)
+        .join(trials, trials.c.id == attempts.c.trial_id)
+        .where(trials.c.study_id == study_id, attempts.c.attempt == 1)
+        .order_by(trials.c.number)
+        .limit(1)
+    )
+    found: datetime | None = tx.read(statement).scalar_one_or_none()
+    return found

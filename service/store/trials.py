@@ -12,7 +12,7 @@ from caviar.contract.states import TrialState
 from service.store.schema import leases, studies, trials, workers
 from service.store.transaction import Record, Records, Transaction
 
-_INSERT = insert(trials)
+_INSERT = insert(trials).returning(trials)
 # Wider than the column: an id from a request may be any number that JSON can carry.
 _ID = bindparam("trial_id", type_=BigInteger)
 _GET = select(trials).where(trials.c.id == _ID)
@@ -25,6 +25,7 @@ _LEASED = (
         studies.c.name.label("study_name"),
         studies.c.state.label("study_state"),
         studies.c.num_epochs.label("study_num_epochs"),
+        studies.c.best_value.label("study_best_value"),
     )
     .select_from(trials)
     .join(studies, studies.c.id == trials.c.study_id)
@@ -32,22 +33,47 @@ _LEASED = (
     .where(trials.c.id == _ID)
 )
 _LEASED_LOCKED = _LEASED.with_for_update(of=trials)
-_MEASURED = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial_id"))
-    .values(
-        value=bindparam("new_value"),
-        best_epoch=bindparam("new_best_epoch"),
-        num_epochs=bindparam("new_num_epochs"),
-        elapsed_s=bindparam("new_elapsed_s"),
-    )
+# Which columns it sets follows from the parameters that it is run with, as with an insert.
+_CHANGE = update(trials).where(trials.c.id == bindparam("trial_id"))
+_IN_STATES = (trials.c.study_id == bindparam("study"), trials.c.state.in_(bindparam("states", expanding=True)))
+_COUNT = select(func.count()).where(*_IN_STATES)
+_NEXT_WAITING = (
+    select(trials)
+    .where(trials.c.study_id == bindparam("study"), trials.c.state == TrialState.WAITING)
+    .order_by(trials.c.id.not_in(bindparam("first", expanding=True)), (trials.c.attempt == 0), trials.c.number)
+    .limit(1)
+    .with_for_update(skip_locked=True)
 )
+_OF_STUDY = (
+    select(
+        trials.c.id,
+        trials.c.number,
+        trials.c.state,
+        trials.c.stop_reason,
+        trials.c.origin,
+        trials.c.round,
+        trials.c.params,
+        trials.c.promoted_epoch,
+    )
+    .where(trials.c.study_id == bindparam("study"))
+    .order_by(trials.c.number)
+)
+_UNFINISHED = select(trials).where(*_IN_STATES).order_by(trials.c.number)
+_ALIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 
 
 def add(
-    tx: Transaction, *, study_id: int, number: int, params: Mapping[str, Any], origin: str, round_number: int | None
-) -> int:
-    """Insert a waiting trial and return its id."""
+    tx: Transaction,
+    *,
+    study_id: int,
+    number: int,
+    params: Mapping[str, Any],
+    origin: str,
+    round_number: int | None,
+    space_version: int,
+    as_of_seq: int | None = None,
+) -> Record:
+    """Insert a waiting trial and return its row."""
     row = {
         "study_id": study_id,
         "number": number,
@@ -55,11 +81,11 @@ def add(
         "origin": origin,
         "round": round_number,
         "params": params,
+        "space_version": space_version,
+        "as_of_seq": as_of_seq,
         "created_at": tx.now,
     }
-    inserted = tx.write(_INSERT, row).inserted_primary_key
-    assert inserted is not None  # noqa: S101  # both databases return the key of a one-row insert
-    return int(inserted[0])
+    return tx.write(_INSERT, row).one()
 
 
 def get(tx: Transaction, trial_id: int) -> Record:
@@ -72,6 +98,11 @@ def get(tx: Transaction, trial_id: int) -> Record:
     if row is None:
         raise NotFound(f"received the trial id {trial_id}, but no trial has this id")
     return row
+
+
+def by_number(tx: Transaction, study_id: int, number: int) -> Record:
+    """The trial of this number, which exists."""
+    return tx.read(select(trials).where(trials.c.study_id == study_id, trials.c.number == number)).one()
 
 
 def with_lease(tx: Transaction, trial_id: int) -> Record:
@@ -90,21 +121,29 @@ def with_lease(tx: Transaction, trial_id: int) -> Record:
 
 def change(tx: Transaction, trial_id: int, **values: Any) -> None:
     """Set columns of a trial."""
-    tx.write(update(trials).where(trials.c.id == trial_id).values(**values))
+    tx.write(_CHANGE, {"trial_id": trial_id, **values})
 
 
 def measured(
-    tx: Transaction, trial_id: int, *, value: float, best_epoch: int, num_epochs: int, elapsed_s: float
+    tx: Transaction,
+    trial_id: int,
+    *,
+    value: float,
+    best_epoch: int,
+    num_epochs: int,
+    elapsed_s: float,
+    checkpoint_epoch: int | None,
 ) -> None:
     """Set what a report changes."""
-    parameters = {
-        "trial_id": trial_id,
-        "new_value": value,
-        "new_best_epoch": best_epoch,
-        "new_num_epochs": num_epochs,
-        "new_elapsed_s": elapsed_s,
-    }
-    tx.write(_MEASURED, parameters)
+    change(
+        tx,
+        trial_id,
+        value=value,
+        best_epoch=best_epoch,
+        num_epochs=num_epochs,
+        elapsed_s=elapsed_s,
+        checkpoint_epoch=checkpoint_epoch,
+    )
 
 
 def next_waiting(tx: Transaction, study_id: int, first: Sequence[int] = ()) -> Record | None:
@@ -114,34 +153,32 @@ def next_waiting(tx: Transaction, study_id: int, first: Sequence[int] = ()) -> R
         study_id: The study.
         first: Ids of trials that come before all others.
     """
-    statement = (
-        select(trials)
-        .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
-        .order_by(trials.c.id.not_in(first), (trials.c.attempt == 0), trials.c.number)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    return tx.read(statement).one_or_none()
+    return tx.read(_NEXT_WAITING, {"study": study_id, "first": first}).one_or_none()
 
 
 def unfinished(tx: Transaction, study_id: int) -> Records:
     """Trials that wait, run or are paused."""
-    states = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
-    statement = (
-        select(trials).where(trials.c.study_id == study_id, trials.c.state.in_(states)).order_by(trials.c.number)
-    )
-    return tx.read(statement).all()
+    return tx.read(_UNFINISHED, {"study": study_id, "states": _ALIVE}).all()
+
+
+def ended_of(tx: Transaction, trial_ids: Sequence[int]) -> set[int]:
+    """Those of these ids whose trials have ended or do not exist (any more)."""
+    alive: set[int] = set()
+    # In portions, because both databases limit the number of parameters of a statement.
+    for start in range(0, len(trial_ids), 500):
+        some = trials.c.id.in_(trial_ids[start : start + 500])
+        alive.update(tx.read(select(trials.c.id).where(some, trials.c.state.in_(_ALIVE))).scalars())
+    return set(trial_ids) - alive
 
 
 def num_in_state(tx: Transaction, study_id: int, *states: TrialState) -> int:
     """How many trials of a study are in these states."""
-    statement = select(func.count()).where(trials.c.study_id == study_id, trials.c.state.in_(states))
-    return int(tx.read(statement).scalar_one())
+    return int(tx.read(_COUNT, {"study": study_id, "states": states}).scalar_one())
 
 
 def of_study(tx: Transaction, study_id: int) -> Records:
-    """All trials of a study in the order of their numbers."""
-    return tx.read(select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number)).all()
+    """What search needs to know of all trials of a study, in the order of their numbers."""
+    return tx.read(_OF_STUDY, {"study": study_id}).all()
 
 
 def _shown() -> Select[Any]:

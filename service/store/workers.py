@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from caviar.contract.errors import NotFound
 from service.store.schema import leases, workers
 from service.store.transaction import Record, Records, Transaction
+
+_INSERT = insert(workers)
+_GET = select(workers).where(workers.c.id == bindparam("worker"))
+# Which columns it sets follows from the parameters that it is run with, as with an insert.
+_CHANGE = update(workers).where(workers.c.id == bindparam("worker"))
 
 
 def add(
@@ -33,7 +38,7 @@ def add(
         "registered_at": tx.now,
         "seen_at": tx.now,
     }
-    tx.write(insert(workers), row)
+    tx.write(_INSERT, row)
 
 
 def get(tx: Transaction, worker_id: str) -> Record:
@@ -42,7 +47,7 @@ def get(tx: Transaction, worker_id: str) -> Record:
     Raises:
         NotFound: It never registered here.
     """
-    row = tx.read(select(workers).where(workers.c.id == worker_id)).one_or_none()
+    row = tx.read(_GET, {"worker": worker_id}).one_or_none()
     if row is None:
         raise NotFound(f"received the worker id {worker_id!r}, but no worker has this id; register again")
     return row
@@ -53,7 +58,7 @@ def seen(tx: Transaction, worker_id: str, devices: Sequence[Any] | None = None) 
     values: dict[str, Any] = {"seen_at": tx.now}
     if devices is not None:
         values["devices"] = devices
-    tx.write(update(workers).where(workers.c.id == worker_id).values(**values))
+    tx.write(_CHANGE, {"worker": worker_id, **values})
 
 
 def page(tx: Transaction, limit: int) -> Records:

@@ -1,4 +1,4 @@
-"""Handing out trials: what the worker holds already, then lost, released and enqueued ones, then new ones."""
+"""Handing out trials: what the worker holds already, then lost, released and enqueued ones, promotions, new ones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
-from caviar.contract.messages import Assignment, Claim, Claimed
-from caviar.contract.states import StudyState, TrialState
+from caviar.contract.messages import Assignment, Checkpoint, Claim, Claimed
+from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
 from caviar.contract.study import StudySpec
 from service.domain import rules
-from service.search.sampler import Proposal
-from service.store import leases, measurements, rounds, studies, trials, workers
+from service.search.pruner import Promotion
+from service.search.registry import build_pruner
+from service.store import leases, measurements, studies, trials, workers
 from service.store.transaction import Record, Transaction
 from service.use_cases import ending
-from service.use_cases.creating import create_trial
+from service.use_cases.creating import create_trial, open_round
+from service.use_cases.searching import NothingLeft, Search, Suggestion, Wait
 from service.use_cases.service import Service
+from service.use_cases.specs import parsed
 
 _IDLE_RETRY_S = 1.0
 
@@ -40,13 +44,13 @@ class _Stored:
     Attributes:
         assigned: Trials handed out.
         claimant: Who they went to.
-        hungry: Ids of studies that want a new configuration.
+        hungry: Ids of studies in which a paused trial may be promoted or, if the flag is set, a new one begin.
         is_repeat: The request was answered before; nothing new is to be added.
     """
 
     assigned: list[Assignment]
     claimant: _Claimant
-    hungry: list[int]
+    hungry: list[tuple[int, bool]]
     is_repeat: bool = False
 
 
@@ -85,9 +89,9 @@ async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
         stored = await service.submit(take)
         is_first = False
         assigned = list(stored.assigned)
-        for study_id in stored.hungry:
+        for study_id, may_create in stored.hungry:
             while len(assigned) < body.max_trials:
-                assignment = await _propose(service, study_id, stored.claimant)
+                assignment = await _next(service, study_id, stored.claimant, may_create=may_create)
                 if assignment is None:
                     break
                 assigned.append(assignment)
@@ -106,110 +110,159 @@ def _from_store(tx: Transaction, worker_id: str, body: Claim, lease_ttl_s: float
     objectives = frozenset(offer["name"] for offer in worker.objectives)
     claimant = _Claimant(worker_id, body.request_id, objectives, lease_ttl_s)
     answered = leases.tokens_of_request(tx, worker_id, body.request_id)
-    held = leases.held_by(tx, worker_id)
     if answered:
-        return _Stored(
-            [_again(tx, row, claimant) for row in held if row.token in answered], claimant, [], is_repeat=True
-        )
-    known = set(body.leases)
-    unknown = [row for row in held if row.token not in known] if may_lose else []
+        held = [row for row in leases.held_by(tx, worker_id) if row.token in answered]
+        return _Stored([_again(tx, row, claimant) for row in held], claimant, [], is_repeat=True)
+    unknown = _lose_unknown(tx, worker_id, set(body.leases)) if may_lose else []
+    return _hand_out(tx, claimant, body.max_trials, own=[(row.study_id, row.id) for row in unknown])
+
+
+def _lose_unknown(tx: Transaction, worker_id: str, known: set[str]) -> list[Record]:
+    if leases.tokens_of_worker(tx, worker_id) <= known:
+        return []
+    unknown = [row for row in leases.held_by(tx, worker_id) if row.token not in known]
     for row in unknown:
         # The worker has no such run (any more): whoever still has the old token is fenced off by a new attempt.
-        ending.lose_trial(tx, row, StudySpec.model_validate(row.spec), detail="its worker did not know it any more")
+        ending.lose_trial(tx, row, parsed(row.spec_text), detail="its worker did not know it any more")
         ending.settle_study(tx, row.study_id)
-    return _hand_out(tx, claimant, body.max_trials, own=[(row.study_id, row.id) for row in unknown])
+    return unknown
 
 
 def _hand_out(tx: Transaction, claimant: _Claimant, max_trials: int, own: Sequence[tuple[int, int]]) -> _Stored:
     assigned: list[Assignment] = []
-    hungry: list[int] = []
+    hungry: list[tuple[int, bool]] = []
     own_studies, own_trials = {study_id for study_id, _ in own}, [trial_id for _, trial_id in own]
     open_studies = _open_studies(tx, claimant.objectives)
-    for study, spec, num_running in sorted(open_studies, key=lambda entry: entry[0].id not in own_studies):
+    for study, spec in sorted(open_studies, key=lambda entry: entry[0].id not in own_studies):
         room = max_trials - len(assigned)
         if spec.budget.max_parallel is not None:
-            room = min(room, spec.budget.max_parallel - num_running)
-        while room > 0 and (trial := trials.next_waiting(tx, study.id, own_trials)) is not None:
+            room = min(room, spec.budget.max_parallel - study.num_running)
+        while study.has_waiting and room > 0:
+            trial = trials.next_waiting(tx, study.id, own_trials)
+            if trial is None:
+                break
+            if _is_trained(tx, spec, trial):
+                continue
             assigned.append(_grant(tx, claimant, spec, trial))
             room -= 1
-        if room > 0 and ending.limit_reached(tx, study, spec) is None:
-            hungry.append(study.id)
+        if room > 0:
+            may_create = ending.limit_reached(tx, study, spec) is None
+            if may_create or study.has_paused:
+                hungry.append((study.id, may_create))
         if len(assigned) == max_trials:
             break
     return _Stored(assigned, claimant, hungry)
 
 
-def _open_studies(tx: Transaction, objectives: frozenset[str]) -> list[tuple[Record, StudySpec, int]]:
+def _open_studies(tx: Transaction, objectives: frozenset[str]) -> list[tuple[Record, StudySpec]]:
     # Those with the fewest running trials first, so that studies share the workers.
-    found = []
-    for study in studies.in_state(tx, StudyState.RUNNING):
-        if study.spec["objective"]["name"] in objectives:
-            num_running = trials.num_in_state(tx, study.id, TrialState.RUNNING)
-            found.append((study, StudySpec.model_validate(study.spec), num_running))
-    return sorted(found, key=lambda entry: (entry[2], entry[0].id))
+    found = [(study, parsed(study.spec_text)) for study in studies.running(tx)]
+    served = [(study, spec) for study, spec in found if spec.objective.name in objectives]
+    return sorted(served, key=lambda entry: (entry[0].num_running, entry[0].id))
 
 
-async def _propose(service: Service, study_id: int, claimant: _Claimant) -> Assignment | None:
+async def _next(service: Service, study_id: int, claimant: _Claimant, *, may_create: bool) -> Assignment | None:
     try:
-        search = await asyncio.to_thread(service.searches.of, study_id)
+        search = await _search(service, study_id)
     except LookupError:  # Deleted since it was seen.
         return None
     async with search.proposing:
         for _ in range(3):
             # The sampler computes on a thread of its own: reports go on meanwhile.
-            number, proposal = await asyncio.to_thread(search.propose)
-            add = partial(_add, study_id=study_id, number=number, proposal=proposal, claimant=claimant)
-            added = await service.submit(add)
-            if not added.is_behind:
-                return added.assignment
+            step = await asyncio.to_thread(search.next, may_create=may_create)
+            if isinstance(step, Wait):
+                return None
+            taken = await service.submit(partial(_take, study_id=study_id, step=step, claimant=claimant))
+            if not taken.is_behind:
+                return taken.assignment
             service.searches.forget(study_id)
-            search = await asyncio.to_thread(service.searches.of, study_id)
+            search = await _search(service, study_id)
     return None
 
 
+async def _search(service: Service, study_id: int) -> Search:
+    loaded = service.searches.loaded(study_id)
+    return loaded if loaded is not None else await asyncio.to_thread(service.searches.of, study_id)
+
+
 @dataclass(frozen=True, slots=True)
-class _Added:
-    """What became of a proposal.
+class _Taken:
+    """What became of the next step of a search.
 
     Attributes:
-        assignment: The trial, handed out; None if the study takes no more trials now.
-        is_behind: The mirror lacked trials that the database has, so another proposal is needed.
+        assignment: The trial, handed out; None if there is none to hand out now.
+        is_behind: The mirror lacked something that the database has, so the search must be asked again.
     """
 
     assignment: Assignment | None = None
     is_behind: bool = False
 
 
-def _add(tx: Transaction, study_id: int, number: int, proposal: Proposal, claimant: _Claimant) -> _Added:
+def _take(tx: Transaction, study_id: int, step: Promotion | Suggestion | NothingLeft, claimant: _Claimant) -> _Taken:
     study = studies.by_id(tx, study_id, is_locked=True)
     if study is None or study.state != StudyState.RUNNING:
-        return _Added()
-    spec = StudySpec.model_validate(study.spec)
+        return _Taken()
+    spec = parsed(study.spec_text)
+    if isinstance(step, NothingLeft):
+        return _end(tx, study, spec, step)
     limit = spec.budget.max_parallel
-    is_full = limit is not None and trials.num_in_state(tx, study_id, TrialState.RUNNING) >= limit
-    if is_full or ending.limit_reached(tx, study, spec) is not None:
-        return _Added()
-    if number != study.num_trials:
-        return _Added(is_behind=True)
+    if limit is not None and trials.num_in_state(tx, study_id, TrialState.RUNNING) >= limit:
+        return _Taken()
+    if isinstance(step, Promotion):
+        return _promote(tx, study, spec, step, claimant)
+    return _add(tx, study, spec, step, claimant)
+
+
+def _end(tx: Transaction, study: Record, spec: StudySpec, step: NothingLeft) -> _Taken:
+    reason = ending.limit_reached(tx, study, spec) or (EndReason.SPACE_EXHAUSTED if step.is_exhausted else None)
+    is_idle = not trials.num_in_state(tx, study.id, TrialState.WAITING, TrialState.RUNNING)
+    if reason is not None and is_idle:
+        ending.end_study(tx, study.id, reason)
+    return _Taken()
+
+
+def _promote(tx: Transaction, study: Record, spec: StudySpec, step: Promotion, claimant: _Claimant) -> _Taken:
+    trial = trials.by_number(tx, study.id, step.number)
+    if trial.state != TrialState.PAUSED:
+        return _Taken(is_behind=True)
+    if _is_trained(tx, spec, trial):
+        return _Taken()
+    trials.change(tx, trial.id, promoted_epoch=step.epoch, evidence=None)
+    promoted = trials.get(tx, trial.id)
+    return _Taken(_grant(tx, claimant, spec, promoted, evidence=step.evidence))
+
+
+def _add(tx: Transaction, study: Record, spec: StudySpec, step: Suggestion, claimant: _Claimant) -> _Taken:
+    if ending.limit_reached(tx, study, spec) is not None:
+        return _Taken()
+    if step.number != study.num_trials or step.space_version != study.space_version:
+        return _Taken(is_behind=True)
+    proposal = step.proposal
     if proposal.opened is not None:
-        opened = proposal.opened.model_copy(update={"opened_at": tx.now}).model_dump(mode="json")
-        rounds.add(
-            tx,
-            study_id,
-            number=proposal.opened.number,
-            first_trial=proposal.opened.first_trial,
-            elite=proposal.opened.elite,
-            windows=opened["windows"],
-        )
-        tx.emit(study_id, "round_opened", **opened)
-    trial_id = create_trial(tx, study_id, number, proposal.params, origin="sampler", round_number=proposal.round)
-    return _Added(_grant(tx, claimant, spec, trials.get(tx, trial_id)))
+        open_round(tx, study.id, proposal.opened)
+    trial = create_trial(tx, study, proposal.params, origin="sampler", round_number=proposal.round, as_of=step.as_of)
+    return _Taken(_grant(tx, claimant, spec, trial))
 
 
-def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record) -> Assignment:
-    attempt, first_epoch, token = trial.attempt + 1, 1, secrets.token_urlsafe(24)
+def _is_trained(tx: Transaction, spec: StudySpec, trial: Record) -> bool:
+    # Since it was trained, the limit was lowered to where it stands.
+    limit = spec.budget.max_epochs
+    if trial.checkpoint_epoch is None or trial.checkpoint_epoch < limit:
+        return False
+    evidence = {"rule": "max_epochs", "epoch": trial.checkpoint_epoch, "threshold": limit}
+    how = AttemptEnd.PAUSED
+    ending.end_trial(tx, trial, TrialState.COMPLETE, StopReason.MAX_EPOCHS, how=how, evidence=evidence)
+    return True
+
+
+def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record, *, evidence: Any = None) -> Assignment:
+    attempt, token = trial.attempt + 1, secrets.token_urlsafe(24)
+    first_epoch = (trial.checkpoint_epoch or 0) + 1
+    kept: dict[int, float] = {}
     if attempt > 1:
         measurements.supersede(tx, trial.id, first_epoch)
+        kept = measurements.curve(tx, trial.id)
+    value, best_epoch = rules.best_of(spec.metric, kept)
     leases.grant(
         tx,
         trial_id=trial.id,
@@ -220,6 +273,7 @@ def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record)
         request_id=claimant.request_id,
         first_epoch=first_epoch,
         expires_at=tx.now + timedelta(seconds=claimant.lease_ttl_s),
+        evidence=evidence,
     )
     trials.change(
         tx,
@@ -229,8 +283,8 @@ def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record)
         worker_id=claimant.worker_id,
         started_at=tx.now,
         ended_at=None,
-        value=None,
-        best_epoch=None,
+        value=value,
+        best_epoch=best_epoch,
         num_epochs=first_epoch - 1,
         elapsed_s=None,
     )
@@ -242,6 +296,7 @@ def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record)
         attempt=attempt,
         worker_id=claimant.worker_id,
         first_epoch=first_epoch,
+        promoted_epoch=trial.promoted_epoch,
     )
     return _assignment(trial, spec, attempt=attempt, token=token, first_epoch=first_epoch, ttl_s=claimant.lease_ttl_s)
 
@@ -250,7 +305,7 @@ def _again(tx: Transaction, row: Record, claimant: _Claimant) -> Assignment:
     leases.renew(tx, row.id, tx.now + timedelta(seconds=claimant.lease_ttl_s))
     return _assignment(
         row,
-        StudySpec.model_validate(row.spec),
+        parsed(row.spec_text),
         attempt=row.attempt,
         token=row.token,
         first_epoch=row.first_epoch,
@@ -274,6 +329,8 @@ def _assignment(
         objective=spec.objective,
         metric=spec.metric,
         first_epoch=first_epoch,
+        checkpoint=Checkpoint(epoch=first_epoch - 1) if first_epoch > 1 else None,
+        checkpoint_epochs=build_pruner(spec).pause_epochs(spec, trial.number, trial.promoted_epoch),
         max_epochs=spec.budget.max_epochs,
         max_trial_seconds=spec.budget.max_trial_seconds,
         early_stopping=spec.early_stopping,

@@ -92,14 +92,23 @@ def retry_trial(tx: Transaction, trial_id: int) -> TrialStatus:
 
     Raises:
         NotFound: There is no such trial (404).
-        StateConflict: The trial has not ended, or its study has (409).
+        StateConflict: The trial has not ended, or its study has, or it was imported (409).
     """
     trial = trials.with_lease(tx, trial_id)
     if not TrialState(trial.state).is_finished:
         raise StateConflict(f"trial {trial_id} is {trial.state}; only an ended trial can be run again")
+    if trial.origin == "imported":
+        raise StateConflict(f"trial {trial_id} was imported; enqueue its configuration to have it trained here")
     if StudyState(trial.study_state).is_finished:
         raise StateConflict(f"study {trial.study_name!r} has ended; enqueue the configuration in a clone of it instead")
-    values = {"state": TrialState.WAITING, "stop_reason": None, "evidence": None, "ended_at": None, "num_charged": 0}
+    values = {
+        "state": TrialState.WAITING,
+        "stop_reason": None,
+        "evidence": None,
+        "ended_at": None,
+        "num_charged": 0,
+        "checkpoint_epoch": None,
+    }
     trials.change(tx, trial_id, **values)
     tx.emit(
         trial.study_id,

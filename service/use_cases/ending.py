@@ -12,6 +12,7 @@ from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.store import leases, studies, trials
 from service.store.transaction import Record, Transaction
+from service.use_cases.specs import parsed
 
 Evidence = Mapping[str, JsonValue] | None
 
@@ -42,6 +43,8 @@ def end_trial(
         leases.end(tx, trial.id, trial.attempt, how, outcome=outcome, error=error)
     values: dict[str, Any] = {"error": error} if error is not None else {}
     trials.change(tx, trial.id, state=state, stop_reason=reason, evidence=evidence, ended_at=tx.now, **values)
+    if state is not TrialState.CANCELLED:
+        studies.count_stagnant(tx, trial.study_id, trial.id)
     # The row may be older than this transaction's reports; what it has become is what the feed must say.
     now = trials.get(tx, trial.id)
     tx.emit(
@@ -56,6 +59,14 @@ def end_trial(
         num_epochs=now.num_epochs,
         attempt=trial.attempt,
     )
+
+
+def pause_trial(tx: Transaction, trial: Record, epoch: int, evidence: Evidence) -> None:
+    """End the running attempt at a rung; the trial may be promoted later."""
+    leases.end(tx, trial.id, trial.attempt, AttemptEnd.PAUSED)
+    trials.change(tx, trial.id, state=TrialState.PAUSED, evidence=evidence)
+    studies.count_stagnant(tx, trial.study_id, trial.id)
+    tx.emit(trial.study_id, "trial_paused", trial_id=trial.id, number=trial.number, attempt=trial.attempt, epoch=epoch)
 
 
 def end_overdue(
@@ -108,35 +119,41 @@ def lose_trial(tx: Transaction, trial: Record, spec: StudySpec, *, detail: str) 
 
 
 def end_study(tx: Transaction, study_id: int, reason: EndReason, *, spare_id: int | None = None) -> None:
-    """End a study: what still waits or runs is cancelled, what was measured stays.
+    """End a study: what still waits or runs is cancelled, what is paused was pruned, what was measured stays.
 
     Args:
         study_id: The study.
         reason: The limit that was reached, or `stopped` by a person.
         spare_id: A trial that the caller has ended itself.
     """
-    by_time = reason == EndReason.MAX_SECONDS
     for trial in trials.unfinished(tx, study_id):
         if trial.id != spare_id:
-            end_trial(
-                tx,
-                trial,
-                TrialState.CANCELLED,
-                StopReason.TIME_LIMIT if by_time else StopReason.CANCELLED,
-                how=AttemptEnd.CANCELLED,
-                evidence={"rule": str(reason), "epoch": trial.num_epochs},
-            )
+            _end_with_study(tx, trial, reason)
     state = StudyState.STOPPED if reason == EndReason.STOPPED else StudyState.COMPLETE
     studies.change(tx, study_id, state=state, end_reason=reason, ended_at=tx.now)
     tx.emit(study_id, "study_changed", state=state, end_reason=reason)
 
 
+def _end_with_study(tx: Transaction, trial: Record, reason: EndReason) -> None:
+    if trial.state == TrialState.PAUSED:
+        # What it was paused for is why it was not promoted.
+        evidence: Evidence = {**(trial.evidence or {}), "study_ended": str(reason)}
+        end_trial(tx, trial, TrialState.PRUNED, StopReason.PRUNED, how=AttemptEnd.PAUSED, evidence=evidence)
+        return
+    why = StopReason.TIME_LIMIT if reason == EndReason.MAX_SECONDS else StopReason.CANCELLED
+    evidence = {"rule": str(reason), "epoch": trial.num_epochs}
+    end_trial(tx, trial, TrialState.CANCELLED, why, how=AttemptEnd.CANCELLED, evidence=evidence)
+
+
 def settle_study(tx: Transaction, study_id: int) -> None:
-    """End a running study that may create no more trials and has none left to run."""
+    """End a running study that may create no more trials and has none left to run or to promote.
+
+    Where trials are paused, the next claim finds out whether one of them is to be promoted.
+    """
     study = studies.by_id(tx, study_id, is_locked=True)
     if study is None or study.state != StudyState.RUNNING:
         return
-    spec = StudySpec.model_validate(study.spec)
+    spec = parsed(study.spec_text)
     reason = limit_reached(tx, study, spec)
     if reason is not None and not trials.unfinished(tx, study_id):
         end_study(tx, study_id, reason)
@@ -146,8 +163,9 @@ def limit_reached(tx: Transaction, study: Record, spec: StudySpec) -> EndReason 
     """The limit that forbids a study any new trial now."""
     return rules.exhausted(
         spec.budget,
-        num_trials=study.num_trials,
+        num_trials=study.num_trials - study.num_imported,
         num_epochs=study.num_epochs + tx.spent(study.id),
         created_at=study.created_at,
         now=tx.now,
+        num_stagnant=study.num_stagnant,
     )

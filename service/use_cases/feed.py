@@ -11,7 +11,7 @@ from service.store.transaction import Event
 _KEPT_EVENTS = 2000
 # Events after which there may be a trial to hand out, unlike after the measurements that are most of the feed.
 _OPENINGS = frozenset(
-    {"study_created", "study_changed", "study_edited", "trial_created", "trial_requeued", "trial_ended"}
+    {"study_created", "study_changed", "study_edited", "trial_created", "trial_paused", "trial_requeued", "trial_ended"}
 )
 
 

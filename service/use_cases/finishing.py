@@ -97,7 +97,7 @@ def _fail(
 
 def _finished_before(tx: Transaction, trial: Record, body: Finish) -> TrialStatus:
     attempt = leases.attempt_of_token(tx, trial.id, body.lease)
-    if attempt is not None and attempt.end == AttemptEnd.STOPPED:
+    if attempt is not None and attempt.end in (AttemptEnd.STOPPED, AttemptEnd.PAUSED):
         return status(tx, trial.id)
     if attempt is not None and attempt.end == AttemptEnd.FINISHED:
         if attempt.outcome == body.outcome:
@@ -119,15 +119,17 @@ def release(tx: Transaction, trial_id: int, body: Release) -> TrialStatus:
     trial = trials.with_lease(tx, trial_id)
     if trial.token != body.lease:
         attempt = leases.attempt_of_token(tx, trial_id, body.lease)
-        if attempt is not None and attempt.end in (AttemptEnd.RELEASED, AttemptEnd.STOPPED):
+        if attempt is not None and attempt.end in (AttemptEnd.RELEASED, AttemptEnd.STOPPED, AttemptEnd.PAUSED):
             return status(tx, trial_id)
         raise LeaseLost(f"the lease of trial {trial_id} is not its current one; drop this run, nothing was changed")
+    if body.is_checkpoint_missing:
+        trials.change(tx, trial.id, checkpoint_epoch=None)
     ending.requeue_trial(tx, trial, AttemptEnd.RELEASED, is_charged=False)
     return status(tx, trial_id)
 
 
 def heartbeat(tx: Transaction, worker_id: str, body: Heartbeat, *, lease_ttl_s: float) -> HeartbeatAnswer:
-    """Renew a worker's leases and tell it which of them are lost.
+    """Renew a worker's leases, and tell it which of them are lost and which checkpoints nobody needs any more.
 
     Raises:
         NotFound: The worker never registered here (404).
@@ -135,7 +137,10 @@ def heartbeat(tx: Transaction, worker_id: str, body: Heartbeat, *, lease_ttl_s: 
     workers.get(tx, worker_id)
     workers.seen(tx, worker_id, body.devices)
     held = leases.renew_tokens(tx, worker_id, body.leases, tx.now + timedelta(seconds=lease_ttl_s))
-    return HeartbeatAnswer(lost=[token for token in body.leases if token not in held])
+    return HeartbeatAnswer(
+        lost=[token for token in body.leases if token not in held],
+        discard=sorted(trials.ended_of(tx, body.checkpoints)) if body.checkpoints else [],
+    )
 
 
 def status(tx: Transaction, trial_id: int) -> TrialStatus:

@@ -7,13 +7,14 @@ from typing import Any
 
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
-from caviar.contract.states import TrialState
+from caviar.contract.states import StudyState, TrialState
 from caviar.contract.study import Metric, StudySpec
 from caviar.contract.views import (
     AttemptView,
     BestTrial,
     Curve,
     Curves,
+    DecisionView,
     EventView,
     Leaderboard,
     LeaderboardRow,
@@ -23,6 +24,8 @@ from caviar.contract.views import (
     ObjectiveView,
     Rounds,
     RoundView,
+    Spaces,
+    SpaceVersion,
     StudyPage,
     StudyView,
     TrialDetail,
@@ -30,10 +33,11 @@ from caviar.contract.views import (
     Workers,
     WorkerView,
 )
-from service.domain import rules
-from service.store import leases, studies, trials
+from service.domain import pace, rules
+from service.store import imports, leases, studies, trials
 from service.store import measurements as measurement_rows
 from service.store import rounds as round_rows
+from service.store import spaces as space_rows
 from service.store import workers as worker_rows
 from service.store.transaction import Event, Record, Transaction
 
@@ -73,7 +77,10 @@ def _study(tx: Transaction, row: Record, counts: dict[TrialState, int]) -> Study
         end_reason=row.end_reason,
         counts=counts,
         num_trials=row.num_trials,
+        num_imported=row.num_imported,
         num_epochs=row.num_epochs,
+        space_version=row.space_version,
+        seconds_left=_seconds_left(tx, row, spec, counts),
         round=opened[-1].number if opened else None,
         best=None
         if best is None
@@ -87,10 +94,33 @@ def _study(tx: Transaction, row: Record, counts: dict[TrialState, int]) -> Study
     )
 
 
+def _seconds_left(tx: Transaction, row: Record, spec: StudySpec, counts: dict[TrialState, int]) -> float | None:
+    if row.state != StudyState.RUNNING:
+        return None
+    return pace.seconds_left(
+        spec.budget,
+        counts=counts,
+        num_imported=row.num_imported,
+        num_epochs=row.num_epochs,
+        begun_at=studies.begun_at(tx, row.id),
+        created_at=row.created_at,
+        now=tx.now,
+    )
+
+
 def _trial(row: Record, spec: StudySpec) -> dict[str, Any]:
     stored = row._mapping
     same = ("number", "state", "stop_reason", "evidence", "origin", "round", "params", "value", "best_epoch")
-    also = ("num_epochs", "attempt", "error", "created_at", "started_at", "ended_at")
+    also = (
+        "num_epochs",
+        "attempt",
+        "checkpoint_epoch",
+        "space_version",
+        "error",
+        "created_at",
+        "started_at",
+        "ended_at",
+    )
     return {
         **{name: stored[name] for name in (*same, *also)},
         "trial_id": row.id,
@@ -136,7 +166,7 @@ def leaderboard(tx: Transaction, name: str, *, limit: int = 50, after: int = 0) 
 
 
 def trial(tx: Transaction, trial_id: int) -> TrialDetail:
-    """A trial with its attempts.
+    """A trial with its attempts and the decisions about it.
 
     Raises:
         NotFound: There is none (404).
@@ -153,10 +183,36 @@ def trial(tx: Transaction, trial_id: int) -> TrialDetail:
             ended_at=attempt.ended_at,
             end=attempt.end,
             error=attempt.error,
+            evidence=attempt.evidence,
         )
         for attempt in leases.attempts_of(tx, trial_id)
     ]
-    return TrialDetail(**_trial(row, spec), metric=spec.metric, attempts=attempts)
+    decisions = _decisions(tx, trial_id, attempts)
+    return TrialDetail(
+        **_trial(row, spec), metric=spec.metric, attempts=attempts, decisions=decisions, as_of_seq=row.as_of_seq
+    )
+
+
+def _decisions(tx: Transaction, trial_id: int, attempts: list[AttemptView]) -> list[DecisionView]:
+    found = [
+        DecisionView(
+            attempt=item.attempt,
+            epoch=item.first_epoch - 1,
+            decision="promote",
+            evidence=item.evidence,
+            at=item.started_at,
+        )
+        for item in attempts
+        if item.evidence is not None
+    ]
+    found += [
+        DecisionView(
+            attempt=row.attempt, epoch=row.epoch, decision=row.decision, evidence=row.evidence or {}, at=row.reported_at
+        )
+        for row in measurement_rows.of_trial(tx, trial_id, is_current=False)
+        if row.decision is not None
+    ]
+    return sorted(found, key=lambda decision: (decision.attempt, decision.epoch))
 
 
 def measurements(tx: Transaction, trial_id: int, *, is_current: bool = True) -> Measurements:
@@ -211,6 +267,22 @@ def rounds(tx: Transaction, name: str) -> Rounds:
     row = studies.get(tx, name)
     items = [RoundView.model_validate(dict(stored._mapping)) for stored in round_rows.of_study(tx, row.id)]
     return Rounds(study=name, items=items)
+
+
+def spaces(tx: Transaction, name: str) -> Spaces:
+    """Search spaces of a study, and how many of its trials fit the one in force."""
+    row = studies.get(tx, name)
+    replaced = space_rows.of_study(tx, row.id)
+    # A row is written when its space is replaced, which is when the next one comes into force.
+    since = [row.created_at, *(stored.created_at for stored in replaced)]
+    bodies = [*(stored.space for stored in replaced), row.spec["space"]]
+    items = [
+        SpaceVersion(version=version, space=body, created_at=at)
+        for version, (body, at) in enumerate(zip(bodies, since, strict=True), start=1)
+    ]
+    known = imports.params(tx, row.id, first=0)
+    num_fitting = sum(items[-1].space.fits(params) for params in known)
+    return Spaces(study=name, num_trials=len(known), num_fitting=num_fitting, items=items)
 
 
 def event(stored: Event) -> EventView:

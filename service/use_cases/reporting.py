@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from caviar.contract.errors import (
@@ -17,13 +18,12 @@ from caviar.contract.errors import (
 from caviar.contract.messages import Measurement, Rejected, ReportAnswer, TrialDecision
 from caviar.contract.states import AttemptEnd, Decision, EndReason, StopReason, TrialState
 from service.domain import rules
-from service.search.pruner import Verdict
-from service.store import leases, measurements, trials
+from service.store import leases, measurements, studies, trials
 from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 from service.use_cases.searching import Search, Searches
 
-_GO_ON = Verdict(Decision.CONTINUE)
+_DECISIONS = {AttemptEnd.STOPPED: Decision.STOP, AttemptEnd.PAUSED: Decision.PAUSE}
 
 
 def report(tx: Transaction, searches: Searches, items: Sequence[Measurement], *, lease_ttl_s: float) -> ReportAnswer:
@@ -34,7 +34,8 @@ def report(tx: Transaction, searches: Searches, items: Sequence[Measurement], *,
     Args:
         items: Epochs of any number of trials, those of one trial in the order of their epochs.
     Returns:
-        One decision per trial, after its last item; STOP once the trial is stored as ended.
+        One decision per trial, after its last item; PAUSE once the trial is stored as `paused`, STOP once it is stored
+        as ended.
     Raises:
         LeaseLost: No item was stored, the first one because its token is not the trial's current one (410).
         ReportConflict: No item was stored, the first one because its epoch was reported with other metrics (409).
@@ -55,24 +56,42 @@ def report(tx: Transaction, searches: Searches, items: Sequence[Measurement], *,
     return ReportAnswer(decisions=list(decisions.values()), rejected=rejected)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """What a trial does after an epoch, and how it is stored.
+
+    Attributes:
+        decision: Go on, pause or stop.
+        evidence: What the decision rests on; None where there was nothing to decide.
+        state: State of a trial that is stopped.
+        reason: Why it is.
+        ends_study: Why its study ends with it; None if it does not.
+    """
+
+    decision: Decision
+    evidence: Mapping[str, Any] | None = None
+    state: TrialState = TrialState.PRUNED
+    reason: StopReason = StopReason.PRUNED
+    ends_study: EndReason | None = None
+
+
 def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_ttl_s: float) -> TrialDecision:
     trial = trials.with_lease(tx, item.trial_id)
     if trial.token != item.lease:
         return _after_the_end(tx, trial, item)
     search = searches.knowing(trial.study_id, trial.number)
-    value = _value(search, item)
+    _require_metric(search, item)
+    ruling = _Ruling(Decision.CONTINUE)
     # An epoch above the last one cannot have been reported before; only others are looked up.
-    is_repeat = item.epoch <= trial.num_epochs and _is_equal_repeat(tx, trial, item)
-    if not is_repeat:
-        _store(tx, search, trial, item, value)
-    leases.renew(tx, trial.id, tx.now + timedelta(seconds=lease_ttl_s))
-    verdict = _GO_ON if is_repeat else _decide(tx, search, trial, item, value)
-    rule = (verdict.evidence or {}).get("rule")
-    reason = None if verdict.decision is Decision.CONTINUE else str(rule)
-    return TrialDecision(trial_id=trial.id, decision=verdict.decision, reason=reason)
+    if item.epoch > trial.num_epochs or not _is_equal_repeat(tx, trial, item):
+        ruling = _rule(tx, search, trial, item)
+        _store(tx, search, trial, item, ruling)
+    _carry_out(tx, trial, item, ruling, until=tx.now + timedelta(seconds=lease_ttl_s))
+    reason = None if ruling.decision is Decision.CONTINUE else str((ruling.evidence or {}).get("rule"))
+    return TrialDecision(trial_id=trial.id, decision=ruling.decision, reason=reason)
 
 
-def _value(search: Search, item: Measurement) -> float:
+def _require_metric(search: Search, item: Measurement) -> None:
     name = search.spec.metric.name
     if name not in item.metrics:
         field = FieldError(
@@ -81,12 +100,12 @@ def _value(search: Search, item: Measurement) -> float:
             expected=f"the study's metric {name} among them; report it, or name another metric in the study",
         )
         raise InvalidRequest(f"the measurement of trial {item.trial_id} lacks the metric {name}", errors=[field])
-    return item.metrics[name]
 
 
 def _is_equal_repeat(tx: Transaction, trial: Record, item: Measurement) -> bool:
     stored = measurements.find(tx, trial.id, trial.attempt, item.epoch)
     if stored is None:
+        _require_own_epoch(tx, trial, item)
         return False
     if stored.metrics != item.metrics:
         raise ReportConflict(
@@ -96,7 +115,21 @@ def _is_equal_repeat(tx: Transaction, trial: Record, item: Measurement) -> bool:
     return True
 
 
-def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, value: float) -> None:
+def _require_own_epoch(tx: Transaction, trial: Record, item: Measurement) -> None:
+    # An epoch below the last one is new only if it was left out; those before the checkpoint are another attempt's.
+    first_epoch = leases.first_epoch(tx, trial.id, trial.attempt)
+    if item.epoch < first_epoch:
+        field = FieldError(
+            field="epoch",
+            received=item.epoch,
+            expected=f"{first_epoch} or later, where attempt {trial.attempt} began; report only what it trains",
+        )
+        raise InvalidRequest(f"epoch {item.epoch} of trial {trial.id} belongs to an earlier attempt", errors=[field])
+
+
+def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, ruling: _Ruling) -> None:
+    metric = search.spec.metric
+    value = item.metrics[metric.name]
     measurements.add(
         tx,
         trial_id=trial.id,
@@ -105,8 +138,10 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, va
         value=value,
         metrics=item.metrics,
         elapsed_s=item.elapsed_s,
+        decision=None if ruling.evidence is None else ruling.decision,
+        evidence=ruling.evidence,
     )
-    best, best_epoch = rules.fold(search.spec.metric, trial.value, trial.best_epoch, value, item.epoch)
+    best, best_epoch = rules.fold(metric, trial.value, trial.best_epoch, value, item.epoch)
     trials.measured(
         tx,
         trial.id,
@@ -114,7 +149,10 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, va
         best_epoch=best_epoch,
         num_epochs=max(trial.num_epochs, item.epoch),
         elapsed_s=item.elapsed_s,
+        checkpoint_epoch=item.epoch if item.checkpoint else trial.checkpoint_epoch,
     )
+    if trial.study_best_value is None or metric.better(value, trial.study_best_value):
+        studies.gained(tx, trial.study_id, trial.id, value)
     tx.spend(trial.study_id, 1)
     tx.reported[trial.id][item.epoch] = value
     tx.emit(
@@ -128,53 +166,53 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, va
     )
 
 
-def _decide(tx: Transaction, search: Search, trial: Record, item: Measurement, value: float) -> Verdict:
+def _rule(tx: Transaction, search: Search, trial: Record, item: Measurement) -> _Ruling:
     budget, metric, epoch = search.spec.budget, search.spec.metric, item.epoch
+    value = item.metrics[metric.name]
     if rules.reaches(metric, value, budget.target):
         evidence = {"rule": "target", "epoch": epoch, "value": value, "threshold": budget.target}
-        return _stop(tx, trial, TrialState.COMPLETE, StopReason.EARLY_STOPPED, evidence, ends_study=EndReason.TARGET)
-    spent = trial.study_num_epochs + tx.spent(trial.study_id)
+        return _stop(evidence, TrialState.COMPLETE, StopReason.EARLY_STOPPED, EndReason.TARGET)
+    spent = trial.study_num_epochs + tx.spent(trial.study_id) + 1
     if budget.max_total_epochs is not None and spent >= budget.max_total_epochs:
         evidence = {"rule": "max_total_epochs", "epoch": epoch, "value": spent, "threshold": budget.max_total_epochs}
-        end = EndReason.MAX_TOTAL_EPOCHS
-        return _stop(tx, trial, TrialState.CANCELLED, StopReason.CANCELLED, evidence, ends_study=end)
-    if epoch >= budget.max_epochs:
-        if epoch == budget.max_epochs:
-            return _GO_ON  # The worker ends by itself and says how.
+        return _stop(evidence, TrialState.CANCELLED, StopReason.CANCELLED, EndReason.MAX_TOTAL_EPOCHS)
+    if item.is_last or epoch == budget.max_epochs:
+        return _Ruling(Decision.CONTINUE)  # The worker ends by itself and says how.
+    if epoch > budget.max_epochs:
         evidence = {"rule": "max_epochs", "epoch": epoch, "threshold": budget.max_epochs}
-        return _stop(tx, trial, TrialState.COMPLETE, StopReason.MAX_EPOCHS, evidence)
+        return _stop(evidence, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
     if rules.is_overdue(budget, started_at=trial.leased_at, now=tx.now):
         evidence = {"rule": "max_trial_seconds", "epoch": epoch, "threshold": budget.max_trial_seconds}
-        return _stop(tx, trial, TrialState.COMPLETE, StopReason.TIME_LIMIT, evidence)
-    verdict = search.judge(trial.number, epoch, tx.reported[trial.id])
-    if verdict.decision is Decision.STOP:
-        return _stop(tx, trial, TrialState.PRUNED, StopReason.PRUNED, verdict.evidence)
-    return verdict
+        return _stop(evidence, TrialState.COMPLETE, StopReason.TIME_LIMIT)
+    verdict = search.judge(trial.number, epoch, {**tx.reported[trial.id], epoch: value})
+    return _Ruling(verdict.decision, verdict.evidence)
 
 
 def _stop(
-    tx: Transaction,
-    trial: Record,
-    state: TrialState,
-    reason: StopReason,
-    evidence: Any,
-    *,
-    ends_study: EndReason | None = None,
-) -> Verdict:
-    ending.end_trial(tx, trial, state, reason, how=AttemptEnd.STOPPED, evidence=evidence)
-    if ends_study is not None:
-        ending.end_study(tx, trial.study_id, ends_study, spare_id=trial.id)
+    evidence: Mapping[str, Any], state: TrialState, reason: StopReason, ends_study: EndReason | None = None
+) -> _Ruling:
+    return _Ruling(Decision.STOP, evidence, state, reason, ends_study)
+
+
+def _carry_out(tx: Transaction, trial: Record, item: Measurement, ruling: _Ruling, *, until: datetime) -> None:
+    if ruling.decision is Decision.CONTINUE:
+        leases.renew(tx, trial.id, until)
+    elif ruling.decision is Decision.PAUSE:
+        ending.pause_trial(tx, trial, item.epoch, ruling.evidence)
     else:
+        ending.end_trial(tx, trial, ruling.state, ruling.reason, how=AttemptEnd.STOPPED, evidence=ruling.evidence)
+    if ruling.ends_study is not None:
+        ending.end_study(tx, trial.study_id, ruling.ends_study, spare_id=trial.id)
+    elif ruling.decision is not Decision.CONTINUE:
         ending.settle_study(tx, trial.study_id)
-    return Verdict(Decision.STOP, evidence)
 
 
 def _after_the_end(tx: Transaction, trial: Record, item: Measurement) -> TrialDecision:
-    # The answer that said "stop" may have been lost: the same report gets the same answer, and nothing else does.
+    # The answer that ended the run may have been lost: the same report gets the same answer, and nothing else does.
     attempt = leases.attempt_of_token(tx, trial.id, item.lease)
-    if attempt is not None and attempt.end == AttemptEnd.STOPPED:
+    if attempt is not None and attempt.end in _DECISIONS:
         stored = measurements.find(tx, trial.id, attempt.attempt, item.epoch)
         if stored is not None and stored.metrics == item.metrics:
-            rule = (trial.evidence or {}).get("rule", trial.stop_reason)
-            return TrialDecision(trial_id=trial.id, decision=Decision.STOP, reason=rule)
+            rule = (stored.evidence or trial.evidence or {}).get("rule", trial.stop_reason)
+            return TrialDecision(trial_id=trial.id, decision=_DECISIONS[attempt.end], reason=rule)
     raise LeaseLost(f"the lease of trial {trial.id} is not its current one; drop this run, nothing was changed")

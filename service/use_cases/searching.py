@@ -6,24 +6,62 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import StudySpec
 from caviar.contract.views import RoundView
-from service.search.mirror import Mirror
-from service.search.pruner import Verdict
+from service.search.following import apply_event
+from service.search.mirror import Mirror, TrialRecord
+from service.search.pruner import Promotion, Verdict
 from service.search.registry import build_pruner, build_sampler
-from service.search.sampler import Proposal
+from service.search.sampler import Proposal, SpaceExhausted
 from service.store import measurements, rounds, studies, trials
 from service.store.transaction import Event, Record, Transaction
+from service.use_cases.specs import parsed
 
 _log = structlog.get_logger(__name__)
-_ALL_NUMBERS = 2**31 - 1
 
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A new trial.
+
+    Attributes:
+        number: Its number.
+        proposal: Its configuration.
+        as_of: The last event that it is conditioned on.
+        space_version: Version of the search space that it was drawn from.
+    """
+
+    number: int
+    proposal: Proposal
+    as_of: int
+    space_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to begin now, but trials run whose results may change that."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingLeft:
+    """Nothing to begin, now or later.
+
+    Attributes:
+        is_exhausted: Whether that is because every configuration has a trial; else the budget is spent.
+    """
+
+    is_exhausted: bool
+
+
+Step = Promotion | Suggestion | Wait | NothingLeft
 Reading = Callable[[], AbstractContextManager[Transaction]]
+Found = TypeVar("Found")
 
 
 class Search:
@@ -34,21 +72,37 @@ class Search:
         proposing: Held from a proposal until it is stored, so that two claims do not propose the same trial.
     """
 
-    def __init__(self, spec: StudySpec, mirror: Mirror, seq: int) -> None:
-        """Wrap a mirror that shows the study as of event `seq`."""
+    def __init__(self, spec: StudySpec, mirror: Mirror, seq: int, space_version: int) -> None:
+        """Wrap a mirror that shows the study as of event `seq`, in this version of its search space."""
         self.spec = spec
         self.proposing = asyncio.Lock()
         self._mirror = mirror
         self._seq = seq
+        self._space_version = space_version
         self._sampler = build_sampler(spec)
         self._pruner = build_pruner(spec)
         self._lock = threading.Lock()
 
-    def propose(self) -> tuple[int, Proposal]:
-        """The number and configuration of the trial that comes next."""
+    def next(self, *, may_create: bool) -> Step:
+        """What a free slot does next: a paused trial that is good enough goes on, else a new one begins.
+
+        Args:
+            may_create: Whether the budget allows new trials.
+        """
         with self._lock:
-            number = len(self._mirror.trials)
-            return number, self._sampler.propose(self._mirror, number)
+            mirror, number = self._mirror, len(self._mirror.trials)
+            promotion = self._pruner.promote(mirror, is_last_call=False)
+            if promotion is not None:
+                return promotion
+            if may_create:
+                try:
+                    proposal = self._sampler.propose(mirror, number)
+                    return Suggestion(number, proposal, as_of=self._seq, space_version=self._space_version)
+                except SpaceExhausted:
+                    pass
+            if not mirror.is_idle:
+                return Wait()
+            return self._pruner.promote(mirror, is_last_call=True) or NothingLeft(is_exhausted=may_create)
 
     def knows(self, number: int) -> bool:
         """Whether the mirror has this trial."""
@@ -67,6 +121,11 @@ class Search:
             curve = {**self._mirror.trials[number].values, **reported}
             return self._pruner.judge(self._mirror, number, epoch, curve)
 
+    def examine(self, look: Callable[[Mirror], Found]) -> Found:
+        """What a short look at the mirror finds; decisions wait meanwhile."""
+        with self._lock:
+            return look(self._mirror)
+
     def apply(self, event: Event) -> bool:
         """Bring the mirror up to an event; False if the search must be loaded anew."""
         with self._lock:
@@ -75,25 +134,8 @@ class Search:
             if event.seq > self._seq + 1 or event.kind == "study_edited":
                 return False
             self._seq = event.seq
-            _apply(self._mirror, event.kind, event.data)
+            apply_event(self._mirror, event.kind, event.data)
             return True
-
-
-def _apply(mirror: Mirror, kind: str, data: Any) -> None:
-    match kind:
-        case "round_opened":
-            mirror.open_round(RoundView.model_validate(data))
-        case "trial_created":
-            mirror.add(data["number"], data["trial_id"], data["params"], round=data["round"])
-        case "trial_started":
-            mirror.start(data["number"], first_epoch=data["first_epoch"])
-        case "measured":
-            mirror.measure(data["number"], data["epoch"], data["value"])
-        case "trial_requeued":
-            mirror.requeue(data["number"])
-        case "trial_ended":
-            reason = data["stop_reason"]
-            mirror.end(data["number"], TrialState(data["state"]), StopReason(reason) if reason else None)
 
 
 class Searches:
@@ -104,6 +146,10 @@ class Searches:
         self._reading = reading
         self._searches: dict[int, Search] = {}
         self._lock = threading.Lock()
+
+    def loaded(self, study_id: int) -> Search | None:
+        """The search of a study, if it is loaded; never waits."""
+        return self._searches.get(study_id)
 
     def of(self, study_id: int) -> Search:
         """The search of a study.
@@ -160,27 +206,27 @@ def load(tx: Transaction, study_id: int) -> Search:
     row = studies.by_id(tx, study_id)
     if row is None:
         raise LookupError(f"study {study_id} does not exist")
-    spec = StudySpec.model_validate(row.spec)
+    spec = parsed(row.spec_text)
     mirror = Mirror(spec)
     for stored in rounds.of_study(tx, study_id):
         mirror.open_round(RoundView.model_validate(dict(stored._mapping)))
-    curves: dict[int, list[tuple[int, float]]] = {}
-    for point in measurements.curves(tx, study_id, first=0, last=_ALL_NUMBERS):
-        curves.setdefault(point.trial_id, []).append((point.epoch, point.value))
+    curves = measurements.all_curves(tx, study_id)
     for trial in trials.of_study(tx, study_id):
-        _add(mirror, trial, curves.get(trial.id, []))
+        mirror.restore(_restored(trial, curves.get(trial.id, {})))
     _log.info("search.loaded", study=row.name, num_trials=len(mirror.trials), seq=row.last_event_seq)
-    return Search(spec, mirror, row.last_event_seq)
+    return Search(spec, mirror, row.last_event_seq, row.space_version)
 
 
-def _add(mirror: Mirror, trial: Record, curve: list[tuple[int, float]]) -> None:
-    mirror.add(trial.number, trial.id, trial.params, round=trial.round)
-    if trial.attempt > 0:
-        mirror.start(trial.number)
-    for epoch, value in curve:
-        mirror.measure(trial.number, epoch, value)
+def _restored(trial: Record, curve: dict[int, float]) -> TrialRecord:
     state = TrialState(trial.state)
-    if state == TrialState.WAITING and trial.attempt > 0:
-        mirror.requeue(trial.number)
-    elif state not in (TrialState.WAITING, TrialState.RUNNING):
-        mirror.end(trial.number, state, StopReason(trial.stop_reason) if trial.stop_reason else None)
+    return TrialRecord(
+        trial.number,
+        trial.id,
+        trial.params,
+        is_proposed=trial.origin == "sampler",
+        state=state,
+        round=trial.round,
+        values=curve,
+        stop_reason=StopReason(trial.stop_reason) if state.is_finished and trial.stop_reason else None,
+        promoted_epoch=trial.promoted_epoch,
+    )

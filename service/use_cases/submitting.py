@@ -19,14 +19,14 @@ from caviar.contract.errors import (
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
 from caviar.contract.states import StudyState
-from caviar.contract.study import Budget, StudyEdit, StudySpec
+from caviar.contract.study import Budget, BudgetEdit, StudyEdit, StudySpec
 from caviar.contract.views import StudyView
-from service.domain import rules
 from service.search.registry import build_pruner, build_sampler
-from service.store import studies, workers
+from service.store import spaces, studies, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending, reading
+from service.use_cases import ending, importing, reading
 from service.use_cases.creating import create_trial
+from service.use_cases.standing import require_live
 
 
 def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
@@ -38,7 +38,8 @@ def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
         The study, and whether it is new: the same body again finds the study that it created before.
     Raises:
         StudyExists: Another body was submitted under this name (409).
-        InvalidRequest: Options do not fit the objective, the strategy or the pruner (422).
+        InvalidRequest: Options do not fit the objective, the strategy or the pruner, or a study to begin with is
+            missing or of another kind (422).
         UnknownObjective: Nobody offers the objective (422).
     """
     digest = _digest(spec)
@@ -49,7 +50,8 @@ def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
     if study_id is None:  # Another process was faster.
         _submitted_before(tx, spec.name, digest)
         return reading.study(tx, spec.name), False
-    tx.emit(study_id, "study_created", name=spec.name, state=StudyState.RUNNING)
+    tx.emit(study_id, "study_created", name=spec.name, state=StudyState.RUNNING, spec=checked.model_dump(mode="json"))
+    importing.warm_start(tx, study_id, checked)
     return reading.study(tx, spec.name), True
 
 
@@ -64,7 +66,13 @@ def _submitted_before(tx: Transaction, name: str, digest: str) -> bool:
 
 
 def _digest(spec: StudySpec) -> str:
-    canonical = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    body = spec.model_dump(mode="json")
+    # What later versions added is left out while it says nothing: a body keeps its digest when the service is updated.
+    if not body["warm_start"]:
+        del body["warm_start"]
+    if body["budget"]["max_stagnant_trials"] is None:
+        del body["budget"]["max_stagnant_trials"]
+    canonical = json.dumps(body, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -115,33 +123,57 @@ def offered_objectives(tx: Transaction) -> dict[str, Space | None]:
 
 
 def edit(tx: Transaction, name: str, body: StudyEdit) -> StudyView:
-    """Change limits and tags of a study that is still running or paused.
+    """Change limits, search space and tags of a study that is still running or paused.
+
+    A new search space is a new version of it. Trials stay as they are, those that wait are trained; of those that do
+    not fit the new space, the strategy learns nothing.
 
     Raises:
         NotFound: There is no such study (404).
         StateConflict: The study has ended (409).
-        InvalidRequest: The new limits are none (422).
+        InvalidRequest: The new limits are none, or the new space does not fit the objective, the strategy or the
+            pruner (422).
     """
     study = studies.get(tx, name, is_locked=True)
     require_live(study)
     spec = StudySpec.model_validate(study.spec)
     changes: dict[str, Any] = {}
     if body.budget is not None:
-        # Only limits that were sent are changed; an explicit null lifts a limit.
-        given = {field: getattr(body.budget, field) for field in body.budget.model_fields_set}
-        limits = {**spec.budget.model_dump(), **given}
-        try:
-            changes["budget"] = Budget.model_validate(limits)
-        except ValidationError as error:
-            refused = field_errors(error, limits, prefix="budget")
-            raise InvalidRequest("with these limits the study would never end", errors=refused) from None
+        changes["budget"] = _limits(spec, body.budget)
     if body.tags is not None:
         changes["tags"] = body.tags
+    if body.space is not None:
+        changes["space"] = body.space
     edited = spec.model_copy(update=changes)
-    studies.change(tx, study.id, spec=edited.model_dump(mode="json"))
-    tx.emit(study.id, "study_edited", state=study.state)
+    version = _space_version(tx, study, edited)
+    stored = edited.model_dump(mode="json")
+    studies.change(tx, study.id, spec=stored, space_version=version)
+    tx.emit(study.id, "study_edited", state=study.state, spec=stored, space_version=version)
     ending.settle_study(tx, study.id)
     return reading.study(tx, name)
+
+
+def _limits(spec: StudySpec, edit: BudgetEdit) -> Budget:
+    # Only limits that were sent are changed; an explicit null lifts a limit.
+    given = {field: getattr(edit, field) for field in edit.model_fields_set}
+    limits = {**spec.budget.model_dump(), **given}
+    try:
+        return Budget.model_validate(limits)
+    except ValidationError as error:
+        refused = field_errors(error, limits, prefix="budget")
+        raise InvalidRequest("with these limits the study would never end", errors=refused) from None
+
+
+def _space_version(tx: Transaction, study: Record, edited: StudySpec) -> int:
+    old = study.spec["space"]
+    new = edited.model_dump(mode="json")["space"]
+    # As texts they also differ in the order of parameters, which coordinates follow, and in whether a choice is 1 or
+    # true.
+    if json.dumps(new) == json.dumps(old):
+        return int(study.space_version)
+    check(tx, edited)
+    spaces.add(tx, study.id, version=study.space_version, space=old)
+    return int(study.space_version) + 1
 
 
 def clone(tx: Transaction, name: str, new_name: str) -> StudyView:
@@ -171,25 +203,7 @@ def enqueue(tx: Transaction, name: str, params: dict[str, Any]) -> int:
     if spec.space is None:
         raise StateConflict(f"study {name!r} has no search space")
     checked = spec.space.check(params)
-    limit = rules.exhausted(
-        spec.budget,
-        num_trials=study.num_trials,
-        num_epochs=study.num_epochs,
-        created_at=study.created_at,
-        now=tx.now,
-    )
+    limit = ending.limit_reached(tx, study, spec)
     if limit is not None:
         raise StateConflict(f"the budget of study {name!r} is spent ({limit}); raise it first")
-    return create_trial(tx, study.id, study.num_trials, checked, origin="enqueued", round_number=None)
-
-
-def require_live(study: Record) -> None:
-    """Refuse a study that has ended.
-
-    Raises:
-        StateConflict: It has (409).
-    """
-    if StudyState(study.state).is_finished:
-        raise StateConflict(
-            f"study {study.name!r} has ended ({study.end_reason}) and cannot be changed; clone it instead"
-        )
+    return int(create_trial(tx, study, checked, origin="enqueued").id)

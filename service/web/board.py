@@ -9,6 +9,7 @@ from caviar.contract.space import CategoricalParameter, Params, Space
 from caviar.contract.states import TrialState
 from caviar.contract.study import Metric
 from caviar.contract.views import BestTrial, Leaderboard, LeaderboardRow, RoundView, StudyView
+from service.search.carrying import carried_windows
 from service.web import formats
 
 ORDER = (
@@ -136,11 +137,19 @@ def shares(counts: Mapping[TrialState, int], total: int) -> list[Share]:
     return found
 
 
+def expected_trials(study: StudyView) -> int:
+    """Trials that a study may have in the end, imported ones included; 0 without a limit."""
+    return 0 if study.budget.max_trials is None else study.budget.max_trials + study.num_imported
+
+
 def windows(entry: RoundView, space: Space) -> list[Window]:
     """What a round draws from, in the order of the space."""
     found = []
+    # The round may be older than an edit of the space.
+    carried = carried_windows(space, entry.windows)
     for name in space.names:
-        if window := entry.windows.get(name):
+        if name in entry.windows:
+            window = carried[name]
             parameter = space[name]
             if isinstance(parameter, CategoricalParameter):
                 weights = window.weights or [1 / len(parameter.choices)] * len(parameter.choices)

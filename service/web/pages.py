@@ -25,7 +25,7 @@ def studies(service: Service, after: str | None) -> Context:
     with service.reading() as tx:
         page = reading.list_studies(tx, limit=STUDIES_PER_PAGE, after=after)
         workers = _num_workers(tx, service)
-    entries = [(study, board.shares(study.counts, study.budget.max_trials or 0)) for study in page.items]
+    entries = [(study, board.shares(study.counts, board.expected_trials(study))) for study in page.items]
     now = service.clock()
     return {"entries": entries, "after": after, "next_after": page.next_after, "workers": workers, "now": now}
 
@@ -88,8 +88,8 @@ def _summary(tx: Transaction, service: Service, view: StudyView) -> Context:
     now = service.clock()
     return {
         "study": view,
-        "shares": board.shares(view.counts, view.budget.max_trials or 0),
-        "num_finished": sum(amount for state, amount in view.counts.items() if state.is_finished),
+        "shares": board.shares(view.counts, board.expected_trials(view)),
+        "num_finished": sum(amount for state, amount in view.counts.items() if state.is_finished) - view.num_imported,
         "elapsed_s": max(0.0, ((view.ended_at or now) - view.created_at).total_seconds()),
         "workers": _num_workers(tx, service),
         "now": now,

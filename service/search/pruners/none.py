@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from caviar.contract.model import Model
 from service.search.mirror import Mirror
-from service.search.pruner import GO_ON, Verdict
+from service.search.pruner import GO_ON, Pruner, Verdict
 
 
-class NoPruner:
+class NoPruner(Pruner):
     """Lets every trial run to its end."""
 
     kind: ClassVar[str] = "none"

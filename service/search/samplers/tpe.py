@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar
 
 from optuna.samplers import TPESampler
+from optuna.study import Study
 from pydantic import Field
 
 from caviar.contract.model import Model
 from caviar.contract.space import Params, ParamValue, Space
+from service.search.distinct import first_distinct
 from service.search.draws import derive
 from service.search.mirror import Mirror
 from service.search.optuna_mirror import OptunaMirror
@@ -16,8 +18,10 @@ from service.search.parameters import is_unordered
 from service.search.sampler import Proposal
 from service.search.samplers.random import random_params
 
-# Draws of which each has its own key, until one is no exact repetition.
-_MAX_TRIES = 5
+# Draws of which each has its own key, before the space is gone through near the last one.
+_MAX_TRIES = 3
+# Optuna takes the 25 best for good in a long study; some more let it see how good the rest of the best are.
+_NUM_BEST = 50
 
 
 class TpeSampler:
@@ -39,12 +43,14 @@ class TpeSampler:
             n_ei_candidates: Candidates of which the most promising is taken.
             multivariate: Whether parameters are drawn jointly.
             constant_liar: Whether trials that are still pending count as bad ones, so that parallel draws differ.
+            max_history: Trials that a draw is made of at most: the best ones and the latest ones.
         """
 
         n_startup_trials: Annotated[int, Field(ge=1, le=100_000)] = 10
         n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
         multivariate: bool = True
         constant_liar: bool = True
+        max_history: Annotated[int, Field(ge=1, le=1_000_000)] = 500
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -54,14 +60,11 @@ class TpeSampler:
         optuna_mirror = mirror.index(OptunaMirror)
         if optuna_mirror.num_results < self.options.n_startup_trials:
             return Proposal(random_params(mirror, number))
-        params: Params = {}
-        for attempt in range(_MAX_TRIES):
-            params = self._ask(optuna_mirror, number, attempt)
-            if not mirror.is_taken(params):
-                break
-        return Proposal(params)
+        study = optuna_mirror.extract(self.options.max_history, _NUM_BEST)
+        draws = (self._ask(optuna_mirror, study, number, attempt) for attempt in range(_MAX_TRIES))
+        return Proposal(first_distinct(mirror, draws))
 
-    def _ask(self, optuna_mirror: OptunaMirror, number: int, attempt: int) -> Params:
+    def _ask(self, optuna_mirror: OptunaMirror, study: Study, number: int, attempt: int) -> Params:
         spec, space = optuna_mirror.mirror.spec, optuna_mirror.mirror.space
         sampler = TPESampler(
             n_startup_trials=0,
@@ -70,7 +73,7 @@ class TpeSampler:
             constant_liar=self.options.constant_liar,
             seed=derive(spec.seed, number, "tpe", attempt) % 2**32,
         )
-        study, trial = optuna_mirror.study, optuna_mirror.ask_for(number)
+        trial = optuna_mirror.ask_for(number)
         params: Params = {}
         while batch := _next_batch(space, params):
             wanted = {name: optuna_mirror.distributions[name] for name in batch}

@@ -1,8 +1,8 @@
 // The study's events: a stream while the page is looked at, polling while there is none, and a word on which it is.
 
 const KINDS = [
-  "study_created", "study_changed", "study_edited", "trial_created", "trial_started", "measured", "trial_requeued",
-  "trial_paused", "trial_ended", "round_opened",
+  "study_created", "study_changed", "study_edited", "trial_created", "trial_imported", "trial_started", "measured",
+  "trial_requeued", "trial_paused", "trial_ended", "round_opened",
 ];
 const POLL_MS = 4000;
 const RETRY_MS = 3000;

@@ -50,7 +50,7 @@ function startStudy() {
     if (main.dataset.trial && data.trial_id !== Number(main.dataset.trial)) return;
     if (main.dataset.trial) return all();
     if (kind !== "measured" || !chart.append(data)) fragments.get("curves").invalidate();
-    if (kind === "round_opened") fragments.get("rounds").invalidate();
+    if (kind === "round_opened" || kind === "study_edited") fragments.get("rounds").invalidate();
     fragments.get("summary").invalidate();
     fragments.get("leaderboard").invalidate();
   };

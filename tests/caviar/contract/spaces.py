@@ -82,3 +82,26 @@ def spaces(draw: st.DrawFn) -> Space:
         body[name] = parameter
     order: st.SearchStrategy[list[str]] = st.permutations(names)
     return Space.model_validate({name: body[name] for name in draw(order)})
+
+
+@st.composite
+def small_spaces(draw: st.DrawFn) -> Space:
+    """A finite space of few configurations, with conditions on one or two parents."""
+    body: dict[str, Any] = {}
+    for name in "abcde"[: draw(st.integers(1, 5))]:
+        count = draw(st.integers(1, 3))
+        parameter: dict[str, Any] = draw(
+            st.sampled_from(
+                [
+                    {"type": "categorical", "choices": [True, 1, "x"][:count], "ordered": draw(st.booleans())},
+                    {"type": "int", "low": 4, "high": 4 + 2 * count, "step": 2, "scale": "log"},
+                    {"type": "float", "low": 0.1, "high": 0.1 + 0.1 * count, "step": 0.1},
+                ]
+            )
+        )
+        parents = [parent for parent in body if body[parent]["type"] != "float"]
+        for parent in draw(st.lists(st.sampled_from(parents), max_size=2, unique=True)) if parents else []:
+            values = body[parent].get("choices") or list(range(4, body[parent]["high"] + 1, 2))
+            parameter.setdefault("when", {})[parent] = draw(st.lists(st.sampled_from(values), min_size=1, max_size=2))
+        body[name] = parameter
+    return Space.model_validate(body)

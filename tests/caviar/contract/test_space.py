@@ -64,6 +64,19 @@ def test_every_grid_value_is_reached_and_is_the_decimal_that_a_person_would_writ
     assert all(len(repr(value)) <= 12 for value in values)
 
 
+@given(body=grids() | ints() | categoricals(), data=st.data())
+def test_every_value_has_a_position(body: Any, data: Any) -> None:
+    parameter = PARAMETER.validate_python(body)
+    position = data.draw(st.integers(0, parameter.num_values - 1))
+    value = parameter.value_at(position)
+    assert parameter.refuse(value) is None
+    assert parameter.position(value) == position
+
+
+def test_a_continuous_parameter_has_no_number_of_values() -> None:
+    assert PARAMETER.validate_python({"type": "float", "low": 0, "high": 1}).num_values is None
+
+
 def test_a_step_of_a_tenth_has_no_binary_dust() -> None:
     parameter = PARAMETER.validate_python({"type": "float", "low": 0.1, "high": 0.7, "step": 0.1})
     assert [parameter.from_unit((i + 0.5) / 7) for i in range(7)] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
@@ -150,7 +163,7 @@ def test_a_space_is_a_mapping_in_the_order_given() -> None:
 
 def test_true_and_one_and_the_text_one_are_three_choices() -> None:
     flag: Any = SPACE["flag"]
-    assert [flag.index(value) for value in (True, 1, "1")] == [0, 1, 2]
+    assert [flag.position(value) for value in (True, 1, "1")] == [0, 1, 2]
     assert [flag.from_unit(u) for u in (0.0, 0.5, 1.0)] == [True, 1, "1"]
     assert flag.from_unit(0.0) is True
     assert flag.refuse(False) == "one of True, 1, '1'"

@@ -42,6 +42,7 @@ LIMITS = {
     "max_seconds": 60.5,
     "max_trial_seconds": 5.0,
     "max_parallel": 3,
+    "max_stagnant_trials": 20,
     "target": 0.98,
 }
 STRATEGY = {"kind": "tpe", "n_startup_trials": 5, "multivariate": True}
@@ -57,10 +58,19 @@ STUDY = {
     "budget": LIMITS,
     "retries": 5,
     "seed": 7,
+    "warm_start": ["digits-old"],
     "tags": {"team": "a"},
 }
 PARAMS = {"lr": 0.1, "units": 32, "opt": "sgd", "flag": True}
-MEASUREMENT = {"trial_id": 3, "lease": "t0ken", "epoch": 2, "metrics": {"loss": 0.5, "val_loss": 1.0}, "elapsed_s": 2.5}
+MEASUREMENT = {
+    "trial_id": 3,
+    "lease": "t0ken",
+    "epoch": 2,
+    "metrics": {"loss": 0.5, "val_loss": 1.0},
+    "elapsed_s": 2.5,
+    "checkpoint": True,
+    "is_last": True,
+}
 ERROR = {"kind": "ValueError", "message": "no", "traceback": "line 1\nline 2"}
 OFFER = {"name": "mlp", "space": SPACE}
 ASSIGNMENT = {
@@ -76,6 +86,8 @@ ASSIGNMENT = {
     "objective": OBJECTIVE,
     "metric": METRIC,
     "first_epoch": 4,
+    "checkpoint": {"epoch": 3},
+    "checkpoint_epochs": [4, 8],
     "max_epochs": 9,
     "max_trial_seconds": 5.0,
     "early_stopping": STOPPING,
@@ -95,6 +107,8 @@ TRIAL = {
     "best_epoch": 4,
     "num_epochs": 5,
     "max_epochs": 9,
+    "checkpoint_epoch": 4,
+    "space_version": 2,
     "attempt": 2,
     "seed": 1,
     "worker": "w",
@@ -113,15 +127,20 @@ ATTEMPT = {
     "ended_at": LATER,
     "end": "expired",
     "error": ERROR,
+    "evidence": {"rule": "asha", "rank": 1},
 }
+DECIDED = {"attempt": 1, "epoch": 4, "decision": "pause", "evidence": {"rule": "asha"}, "at": AT}
 VIEW = {
     **STUDY,
     "state": "complete",
     "end_reason": "target",
     "counts": {"complete": 3, "failed": 1},
     "num_trials": 4,
+    "num_imported": 1,
     "num_epochs": 40,
     "round": 2,
+    "space_version": 2,
+    "seconds_left": 12.5,
     "best": BEST,
     "last_event_seq": 12,
     "created_at": AT,
@@ -131,7 +150,15 @@ VIEW = {
 CURVE = {"trial_id": 3, "number": 2, "state": "running", "epochs": [1, 2], "values": [0.5, 0.25]}
 STORED = {"attempt": 1, "epoch": 2, "metrics": {"loss": 0.5}, "elapsed_s": 2.5, "reported_at": AT}
 WINDOW = {"low": 0.1, "high": 0.5, "unit_low": 0.25, "unit_high": 0.75, "weights": [0.5, 0.5], "reason": "elite"}
-ROUND = {"number": 1, "first_trial": 8, "elite": [3, 1], "windows": {"lr": WINDOW}, "opened_at": AT}
+ROUND = {
+    "number": 1,
+    "first_trial": 8,
+    "origin": "manual",
+    "elite": [3, 1],
+    "windows": {"lr": WINDOW},
+    "model": {"spread": [0.1]},
+    "opened_at": AT,
+}
 WORKER = {
     "worker_id": "w1",
     "name": "w",
@@ -147,8 +174,21 @@ WORKER = {
 HISTOGRAM = {"edges": [0.0, 0.5, 1.0], "choices": ["a"], "counts": [3, 4]}
 DECISION = {"trial_id": 3, "decision": "stop", "reason": "pruned"}
 REJECTED = {"trial_id": 3, "epoch": 2, "code": "lease_lost", "detail": "late"}
-COST = {"max_trials": 7, "max_total_epochs": 50, "max_seconds": 60.5}
+COST = {"max_trials": 7, "max_total_epochs": 50, "max_seconds": 60.5, "num_configurations": 125}
 OFFERED = {"name": "mlp", "built_in": True, "space": SPACE, "workers": 2}
+
+IMPORTED = {
+    "params": PARAMS,
+    "value": 0.25,
+    "epochs": {"1": 0.5, "2": 0.25},
+    "best_epoch": 2,
+    "num_epochs": 2,
+    "state": "pruned",
+    "stop_reason": "pruned",
+    "number": 4,
+}
+EDITED_WINDOW = {"low": 0.1, "high": 0.5, "weights": {"sgd": 0.5}}
+SKIPPED = {"position": 3, "number": 9, "reason": "it is running"}
 
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     study.ObjectiveRef: OBJECTIVE,
@@ -158,17 +198,22 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     study.Budget: LIMITS,
     study.StudySpec: STUDY,
     study.BudgetEdit: LIMITS,
-    study.StudyEdit: {"budget": LIMITS, "tags": {"a": "b"}},
+    study.StudyEdit: {"budget": LIMITS, "space": SPACE, "tags": {"a": "b"}},
     study.NewTrial: {"params": PARAMS},
     study.CloneStudy: {"name": "digits-again"},
+    study.ImportedTrial: IMPORTED,
+    study.ImportTrials: {"study": None, "items": [IMPORTED], "metric": METRIC, "objective": OBJECTIVE},
+    study.WindowEdit: EDITED_WINDOW,
+    study.OpenRound: {"windows": {"lr": EDITED_WINDOW}},
     messages.OfferedObjective: OFFER,
     messages.RegisterWorker: {"name": "w", "host": "h", "slots": 2, "devices": [{"gpu": 0}], "objectives": [OFFER]},
     messages.WorkerRegistered: {"worker_id": "w1", "lease_ttl_s": 30.0},
     messages.Claim: {"request_id": "r1", "max_trials": 3, "wait_s": 2.5, "leases": ["t0ken"]},
+    messages.Checkpoint: {"epoch": 3},
     messages.Assignment: ASSIGNMENT,
     messages.Claimed: {"assigned": [ASSIGNMENT], "retry_after_s": 1.5},
-    messages.Heartbeat: {"leases": ["t0ken"], "devices": [{"gpu": 0, "free": 0.5}]},
-    messages.HeartbeatAnswer: {"lost": ["t0ken"], "commands": [{"kind": "drain"}]},
+    messages.Heartbeat: {"leases": ["t0ken"], "devices": [{"gpu": 0, "free": 0.5}], "checkpoints": [3, 7]},
+    messages.HeartbeatAnswer: {"lost": ["t0ken"], "discard": [7], "commands": [{"kind": "drain"}]},
     messages.Measurement: MEASUREMENT,
     messages.Report: {"items": [MEASUREMENT]},
     messages.TrialDecision: DECISION,
@@ -176,14 +221,15 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     messages.ReportAnswer: {"decisions": [DECISION], "rejected": [REJECTED]},
     messages.TrainingError: ERROR,
     messages.Finish: {"lease": "t0ken", "outcome": "failed", "error": ERROR},
-    messages.Release: {"lease": "t0ken"},
+    messages.Release: {"lease": "t0ken", "is_checkpoint_missing": True},
     messages.TrialStatus: {"trial_id": 3, "state": "pruned", "stop_reason": "pruned"},
     views.BestTrial: BEST,
     views.StudyView: VIEW,
     views.StudyPage: {"items": [VIEW], "next_after": "s"},
     views.AttemptView: ATTEMPT,
     views.TrialView: TRIAL,
-    views.TrialDetail: {**TRIAL, "metric": METRIC, "attempts": [ATTEMPT]},
+    views.DecisionView: DECIDED,
+    views.TrialDetail: {**TRIAL, "metric": METRIC, "attempts": [ATTEMPT], "decisions": [DECIDED], "as_of_seq": 9},
     views.TrialPage: {"items": [TRIAL], "next_after": 3},
     views.LeaderboardRow: {**TRIAL, "rank": 1},
     views.Leaderboard: {"study": "s", "metric": METRIC, "total": 1, "items": [{**TRIAL, "rank": 1}], "next_after": 50},
@@ -194,6 +240,15 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.WindowView: WINDOW,
     views.RoundView: ROUND,
     views.Rounds: {"study": "s", "items": [ROUND]},
+    views.SpaceVersion: {"version": 1, "space": SPACE, "created_at": AT},
+    views.Spaces: {
+        "study": "s",
+        "num_trials": 4,
+        "num_fitting": 3,
+        "items": [{"version": 1, "space": SPACE, "created_at": AT}],
+    },
+    views.Skipped: SKIPPED,
+    views.Imported: {"num_imported": 2, "skipped": [SKIPPED]},
     views.EventView: {"seq": 1, "kind": "measured", "at": AT, "data": {"trial_id": 3, "number": 2}},
     views.Histogram: HISTOGRAM,
     views.Cost: COST,

@@ -81,6 +81,8 @@ def test_the_examples_of_bodies_are_accepted_by_their_models(app: FastAPI, name:
         "edit_study": study.StudyEdit,
         "clone_study": study.CloneStudy,
         "enqueue_trial": study.NewTrial,
+        "import_trials": study.ImportTrials,
+        "open_round": study.OpenRound,
         "register_worker": messages.RegisterWorker,
         "claim_trials": messages.Claim,
         "send_heartbeat": messages.Heartbeat,

@@ -116,7 +116,7 @@ def test_a_paused_study_hands_out_nothing_until_it_is_resumed(person: Person) ->
 
 
 def test_a_stopped_study_keeps_what_was_measured(person: Person) -> None:
-    person.ask("POST", "/studies", _body(), status=201)
+    person.ask("POST", "/studies", _body(pruner={"kind": "none"}), status=201)
     (trial,) = person.claim()
     person.report(trial, 0.5, 0.4)
     assert person.ask("POST", "/studies/digits-mlp:stop")["counts"] == {"cancelled": 1}

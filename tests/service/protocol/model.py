@@ -1,4 +1,4 @@
-"""The rules of leases, attempts and budgets once more, as plain Python without a database: what ought to happen."""
+"""The rules of leases, attempts, rungs and budgets once more, as plain Python without a database."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ TTL = timedelta(seconds=30)
 LONGEST_SILENCE = TTL / 2
 RETRIED = ("failed", "out_of_memory")
 REASONS = {"failed": "error", "out_of_memory": "out_of_memory", "diverged": "diverged", "infeasible": "infeasible"}
-UNFINISHED = ("waiting", "running")
+UNFINISHED = ("waiting", "running", "paused")
+# Of those that have come to a rung, one in so many goes on; rungs are its powers.
+ETA = 2
 
 
 @dataclass(eq=False)
 class Lease:
-    """One attempt: who got it, until when, how it ended, and what it measured."""
+    """One attempt: who got it, until when, what it goes on from, how it ended, and what it measured."""
 
     trial: Trial
     attempt: int
@@ -24,6 +26,7 @@ class Lease:
     started_at: datetime
     expires_at: datetime
     assignment: dict[str, Any] = field(default_factory=dict)
+    kept: dict[int, tuple[int, float]] = field(default_factory=dict)
     end: str | None = None
     outcome: str | None = None
     epochs: dict[int, float] = field(default_factory=dict)
@@ -38,6 +41,8 @@ class Trial:
     state: str = "waiting"
     stop_reason: str | None = None
     charged: int = 0
+    checkpoint: int = 0
+    promoted: int = 0
     trial_id: int = 0
     leases: list[Lease] = field(default_factory=list)
 
@@ -47,14 +52,33 @@ class Trial:
         return self.leases[-1] if self.leases and self.leases[-1].end is None else None
 
     @property
+    def told(self) -> dict[int, tuple[int, float]]:
+        """Attempt and value by epoch: of the newest attempt, and of those before it up to its checkpoint."""
+        if not self.leases:
+            return {}
+        newest = self.leases[-1]
+        return newest.kept | {epoch: (newest.attempt, value) for epoch, value in newest.epochs.items()}
+
+    @property
     def curve(self) -> dict[int, float]:
-        """Epochs of the newest attempt."""
-        return self.leases[-1].epochs if self.leases else {}
+        """Value by epoch."""
+        return {epoch: value for epoch, (_, value) in self.told.items()}
 
     @property
     def best(self) -> tuple[float | None, int | None]:
         """Least value and its earliest epoch."""
         return min(((value, epoch) for epoch, value in self.curve.items()), default=(None, None))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the service knows of a trial when it compares: the best value up to each rung, and whether it waits."""
+
+    trial: Trial
+    at_rung: dict[int, float]
+    is_paused: bool
+    promoted: int
+    last_epoch: int
 
 
 @dataclass
@@ -69,6 +93,8 @@ class Study:
     state: str = "running"
     end_reason: str | None = None
     trials: list[Trial] = field(default_factory=list)
+    has_rungs: bool = False
+    standings: list[Standing] = field(default_factory=list)
 
     @property
     def has_ended(self) -> bool:
@@ -117,12 +143,12 @@ class Study:
         )
         limit = self.limits["max_parallel"]
         granted: list[Lease] = []
+        may_create = self.limit() is None
         while len(granted) < num and (limit is None or len(self.running()) < limit):
-            if not waiting:
-                if self.limit() is not None:
-                    break
-                waiting.append(self.add("sampler"))
-            granted.append(self._grant(waiting.pop(0), worker, request))
+            found = waiting.pop(0) if waiting else self._next(may_create=may_create)
+            if found is None:
+                break
+            granted.append(self._grant(found, worker, request))
         return granted
 
     def add(self, origin: str) -> Trial:
@@ -131,17 +157,32 @@ class Study:
         self.trials.append(trial)
         return trial
 
-    def report(self, lease: Lease, epoch: int, value: float) -> str:
+    def look(self) -> None:
+        """Take in where all trials stand; within one request the service does not see what that request changes."""
+        self.standings = [
+            Standing(
+                trial,
+                self._at_rungs(trial.curve),
+                trial.state == "paused",
+                trial.promoted,
+                max(trial.curve, default=0),
+            )
+            for trial in self.trials
+        ]
+
+    def report(self, lease: Lease, epoch: int, value: float, *, is_kept: bool = False) -> str:
         """A decision, or the code of a refusal."""
         trial, stored = lease.trial, lease.epochs.get(epoch)
         if lease.end is not None:
-            return "stop" if lease.end == "stopped" and stored == value else "lease_lost"
+            said = {"stopped": "stop", "paused": "pause"}.get(lease.end)
+            return said if said is not None and stored == value else "lease_lost"
         if stored is not None and stored != value:
             return "report_conflict"
         self._renew(lease)
         if stored is not None:
             return "continue"
         lease.epochs[epoch] = value
+        trial.checkpoint = epoch if is_kept else trial.checkpoint
         if self.limits["target"] is not None and value <= self.limits["target"]:
             self._end(trial, "complete", "early_stopped", "stopped")
             self.end("complete", "target")
@@ -152,6 +193,9 @@ class Study:
             self._end(trial, "complete", "max_epochs", "stopped")
         elif epoch < self.limits["max_epochs"] and self._is_overdue(lease):
             self._end(trial, "complete", "time_limit", "stopped")
+        elif epoch < self.limits["max_epochs"] and self._pauses(trial, epoch):
+            lease.end, trial.state = "paused", "paused"
+            return "pause"
         else:
             return "continue"
         self.settle()
@@ -163,12 +207,12 @@ class Study:
         if lease.end == "finished":
             return trial.state if lease.outcome == outcome else "state_conflict"
         if lease.end is not None:
-            return trial.state if lease.end == "stopped" else "lease_lost"
+            return trial.state if lease.end in ("stopped", "paused") else "lease_lost"
         lease.outcome = outcome
-        is_full = max(lease.epochs, default=0) >= self.limits["max_epochs"]
+        is_full = max(trial.curve, default=0) >= self.limits["max_epochs"]
         if outcome == "complete" and not is_full and self._is_overdue(lease):
-            self._end(trial, "complete" if lease.epochs else "failed", "time_limit", "finished")
-        elif outcome == "complete" and lease.epochs:
+            self._end(trial, "complete" if trial.curve else "failed", "time_limit", "finished")
+        elif outcome == "complete" and trial.curve:
             self._end(trial, "complete", "max_epochs" if is_full else "early_stopped", "finished")
         else:
             said = "failed" if outcome == "complete" else outcome
@@ -180,10 +224,12 @@ class Study:
         self.settle()
         return trial.state
 
-    def release(self, lease: Lease) -> str:
+    def release(self, lease: Lease, *, is_checkpoint_missing: bool = False) -> str:
         """The state of the trial, or the code of a refusal."""
         if lease.end is not None:
-            return lease.trial.state if lease.end in ("released", "stopped") else "lease_lost"
+            return lease.trial.state if lease.end in ("released", "stopped", "paused") else "lease_lost"
+        if is_checkpoint_missing:
+            lease.trial.checkpoint = 0
         self._requeue(lease, "released")
         return lease.trial.state
 
@@ -210,7 +256,7 @@ class Study:
             return
         for lease in self.leases:
             if lease.end is None and self._is_overdue(lease):
-                self._end(lease.trial, "complete" if lease.epochs else "failed", "time_limit", "stopped")
+                self._end(lease.trial, "complete" if lease.trial.curve else "failed", "time_limit", "stopped")
                 self.settle()
 
     def stop_trial(self, trial: Trial) -> None:
@@ -223,13 +269,15 @@ class Study:
         """A person runs a trial again: its state, or the code of a refusal."""
         if trial.state in UNFINISHED or self.has_ended:
             return "state_conflict"
-        trial.state, trial.stop_reason, trial.charged = "waiting", None, 0
+        trial.state, trial.stop_reason, trial.charged, trial.checkpoint = "waiting", None, 0, 0
         return "waiting"
 
     def end(self, state: str, reason: str) -> None:
-        """The study ends; what waits or runs is cancelled."""
+        """The study ends; what waits or runs is cancelled, what is paused was pruned."""
         for trial in self.trials:
-            if trial.state in UNFINISHED:
+            if trial.state == "paused":
+                self._end(trial, "pruned", "pruned", "paused")
+            elif trial.state in UNFINISHED:
                 self._end(trial, "cancelled", "time_limit" if reason == "max_seconds" else "cancelled", "cancelled")
         self.state, self.end_reason = state, reason
 
@@ -239,8 +287,72 @@ class Study:
         if self.state == "running" and reason is not None and not any(t.state in UNFINISHED for t in self.trials):
             self.state, self.end_reason = "complete", reason
 
+    def _next(self, *, may_create: bool) -> Trial | None:
+        self.look()
+        found = self._promoted(is_last_call=False)
+        if found is not None:
+            return found
+        if may_create:
+            return self.add("sampler") if self.limit() is None else None
+        if any(trial.state in ("running", "waiting") for trial in self.trials):
+            return None
+        found, reason = self._promoted(is_last_call=True), self.limit()
+        if found is None and reason is not None and any(trial.state == "paused" for trial in self.trials):
+            self.end("complete", reason)
+        return found
+
+    def _promoted(self, *, is_last_call: bool) -> Trial | None:
+        for rung in reversed(self._rungs()):
+            ranked = self._ranked(rung)
+            waiting = [entry for entry in ranked if self._waits_at(entry[1]) == rung]
+            was_left = any(max(standing.promoted, standing.last_epoch - 1) >= rung for standing in self.standings)
+            is_due = is_last_call and not was_left
+            if waiting and (is_due or waiting[0] in ranked[: len(ranked) // ETA]):
+                trial = self.trials[waiting[0][1]]
+                trial.promoted = rung
+                return trial
+        return None
+
+    def _pauses(self, trial: Trial, epoch: int) -> bool:
+        before = max((other for other in trial.curve if other < epoch), default=0)
+        entered = [rung for rung in self._rungs() if before < rung <= epoch]
+        if not entered or entered[-1] <= trial.promoted:
+            return False
+        rung, own = entered[-1], (min(trial.curve.values()), trial.number)
+        ranked = sorted([*(entry for entry in self._ranked(rung) if entry[1] != trial.number), own])
+        if own not in ranked[: len(ranked) // ETA]:
+            return True
+        # It goes on if nobody who waits is better off: higher up, or on this rung and before it.
+        for other in reversed(self._rungs()):
+            if other < rung:
+                return False
+            others = self._ranked(other)
+            better = [entry for entry in others[: len(others) // ETA] if self._waits_at(entry[1]) == other]
+            if better and (other > rung or better[0] < own):
+                return True
+        return False
+
+    def _rungs(self) -> list[int]:
+        return [rung for rung in (1, 2, 4) if self.has_rungs and rung < self.limits["max_epochs"]]
+
+    def _at_rungs(self, curve: dict[int, float]) -> dict[int, float]:
+        found = {}
+        for rung in self._rungs():
+            first = min((epoch for epoch in curve if epoch >= rung), default=None)
+            if first is not None:
+                found[rung] = min(value for epoch, value in curve.items() if epoch <= first)
+        return found
+
+    def _ranked(self, rung: int) -> list[tuple[float, int]]:
+        return sorted((one.at_rung[rung], one.trial.number) for one in self.standings if rung in one.at_rung)
+
+    def _waits_at(self, number: int) -> int | None:
+        standing = self.standings[number]
+        return max(standing.at_rung) if standing.is_paused and standing.at_rung else None
+
     def _grant(self, trial: Trial, worker: str, request: str) -> Lease:
-        lease = Lease(trial, len(trial.leases) + 1, worker, request, self.now, self.now + TTL)
+        kept = {epoch: told for epoch, told in trial.told.items() if epoch <= trial.checkpoint}
+        lease = Lease(trial, len(trial.leases) + 1, worker, request, self.now, self.now + TTL, kept=kept)
         trial.leases.append(lease)
         trial.state = "running"
         return lease

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.databases import Databases
-from tests.service.protocol.model import Lease, Study, Trial
+from tests.service.protocol.model import ETA, Lease, Study, Trial
 from tests.service.protocol.wire import LEASE_TTL_S, Wire, item, running
 
 VALUES = st.sampled_from([0.05, 0.2, 0.3, 0.4])
@@ -24,6 +24,7 @@ OUTCOMES = st.sampled_from(["complete", "complete", "failed", "diverged", "out_o
 # An old lease is as good a choice as a new one, but the newest is where most things happen.
 CHOICE = st.integers(0, 7)
 RETRIES = st.integers(0, 2)
+PRUNERS = st.sampled_from([{"kind": "none"}, {"kind": "asha", "min_resource": 1, "reduction_factor": ETA}])
 # Most studies live long enough for something to happen to their trials.
 _NEVER = [None] * 5
 BUDGETS = st.fixed_dictionaries(
@@ -64,6 +65,7 @@ ACTIONS = {
     "stop_study": 1,
     "edit": 2,
 }
+DECISIONS = ("continue", "pause", "stop")
 NEED_A_LEASE = {"train"}
 NEED_AN_EPOCH = {"report_again", "contradict"}
 NEED_A_PAST = {"claim_again", "report", "finish", "release", "heartbeat", "stop_trial", "retry_trial"}
@@ -74,16 +76,17 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     wire: Wire
 
-    @initialize(budget=BUDGETS, retries=RETRIES, num_workers=st.integers(1, 3))
-    def begin(self, budget: dict[str, Any], retries: int, num_workers: int) -> None:
+    @initialize(budget=BUDGETS, retries=RETRIES, num_workers=st.integers(1, 3), pruner=PRUNERS)
+    def begin(self, budget: dict[str, Any], retries: int, num_workers: int, pruner: dict[str, Any]) -> None:
         """Create a study and workers that nobody else knows."""
         self.wire.tick()
-        self.name = self.wire.study(retries=retries, budget=budget)
+        self.name = self.wire.study(retries=retries, budget=budget, pruner=pruner)
         self.workers = [self.wire.worker(self.name, name=f"w{index}") for index in range(num_workers)]
         self.names = {worker: f"w{index}" for index, worker in enumerate(self.workers)}
         self.model = Study(
             budget, retries, created_at=self.wire.clock.now, now=self.wire.clock.now, ticked_at=self.wire.clock.now
         )
+        self.model.has_rungs = pruner["kind"] == "asha"
         self.requests: list[tuple[str, str]] = []
         self.tokens: set[str] = set()
 
@@ -107,7 +110,7 @@ class LeaseProtocol(RuleBasedStateMachine):
     def begin_again(self, draw: Draw) -> None:
         """The study has ended; a new one begins."""
         self._look_at_everything()
-        self.begin(draw(BUDGETS), draw(RETRIES), draw(st.integers(1, 3)))
+        self.begin(draw(BUDGETS), draw(RETRIES), draw(st.integers(1, 3)), draw(PRUNERS))
 
     def claim(self, draw: Draw) -> None:
         """A worker asks for trials."""
@@ -125,14 +128,20 @@ class LeaseProtocol(RuleBasedStateMachine):
     def train(self, draw: Draw) -> None:
         """A worker reports the next epochs of a trial that it holds."""
         lease = draw(st.sampled_from(self.model.running())).leases[-1]
-        first = max(lease.epochs, default=0) + 1
+        first = max(lease.trial.curve, default=0) + 1
         values = draw(st.lists(VALUES, min_size=1, max_size=3))
-        self._report([(lease, epoch, value) for epoch, value in enumerate(values, start=first)])
+        items = [(lease, epoch, value) for epoch, value in enumerate(values, start=first)]
+        self._report(items, are_kept=draw(st.booleans()))
 
     def report(self, draw: Draw) -> None:
         """Workers report any epochs of leases old and new."""
         num = draw(st.integers(1, 4))
-        self._report([(self._lease(draw), draw(EPOCHS), draw(VALUES)) for _ in range(num)])
+        leases = [self._lease(draw) for _ in range(num)]
+        # Epochs that the attempt does not train are not its to report.
+        firsts = [lease.assignment["first_epoch"] for lease in leases]
+        self._report(
+            [(lease, max(first, draw(EPOCHS)), draw(VALUES)) for lease, first in zip(leases, firsts, strict=True)]
+        )
 
     def report_again(self, draw: Draw) -> None:
         """A worker repeats what it reported of a lease, old or new."""
@@ -150,8 +159,9 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     def release(self, draw: Draw) -> None:
         """A worker gives a trial back, perhaps not for the first time."""
-        lease = self._lease(draw)
-        assert self._code(self.wire.release(lease.assignment)) == self.model.release(lease)
+        lease, is_missing = self._lease(draw), draw(st.booleans())
+        answer = self.wire.release(lease.assignment, is_checkpoint_missing=is_missing)
+        assert self._code(answer) == self.model.release(lease, is_checkpoint_missing=is_missing)
 
     def heartbeat(self, draw: Draw) -> None:
         """A worker renews leases, perhaps some that are not its own."""
@@ -251,7 +261,7 @@ class LeaseProtocol(RuleBasedStateMachine):
             self._ask(self.workers[0], 3)
             for trial in self.model.running():
                 lease = trial.leases[-1]
-                self._report([(lease, epoch, 0.2) for epoch in range(1, 6) if epoch not in lease.epochs])
+                self._report([(lease, epoch, 0.2) for epoch in range(1, 6) if epoch not in trial.curve], are_kept=True)
                 self._finish(lease, "complete")
         assert self.model.state != "running"
         self._look_at_everything()
@@ -265,6 +275,9 @@ class LeaseProtocol(RuleBasedStateMachine):
             (lease.trial.number, lease.attempt) for lease in expected
         ]
         for lease, entry in zip(expected, assigned, strict=True):
+            assert entry["first_epoch"] == max(lease.kept, default=0) + 1
+            assert entry["checkpoint"] == ({"epoch": max(lease.kept)} if lease.kept else None)
+        for lease, entry in zip(expected, assigned, strict=True):
             assert not lease.assignment or lease.assignment == entry | {"max_epochs": lease.assignment["max_epochs"]}
             assert lease.assignment or entry["lease"] not in self.tokens
             self.tokens.add(entry["lease"])
@@ -272,14 +285,17 @@ class LeaseProtocol(RuleBasedStateMachine):
             first = lease.trial.leases[0].assignment
             assert (entry["params"], entry["seed"]) == (first["params"], first["seed"])
 
-    def _report(self, items: list[tuple[Lease, int, float]]) -> None:
-        body = {"items": [item(lease.assignment, epoch, value) for lease, epoch, value in items]}
+    def _report(self, items: list[tuple[Lease, int, float]], *, are_kept: bool = False) -> None:
+        told = [item(lease.assignment, epoch, value) for lease, epoch, value in items]
+        body = {"items": [entry | {"checkpoint": are_kept} for entry in told]}
+        self.model.look()
         status, answer = self.wire.ask("POST", "/measurements", body)
         expected = [
-            (lease.trial.trial_id, epoch, self.model.report(lease, epoch, value)) for lease, epoch, value in items
+            (lease.trial.trial_id, epoch, self.model.report(lease, epoch, value, is_kept=are_kept))
+            for lease, epoch, value in items
         ]
-        decided = {trial_id: said for trial_id, _, said in expected if said in ("continue", "stop")}
-        refused = [entry for entry in expected if entry[2] not in ("continue", "stop")]
+        decided = {trial_id: said for trial_id, _, said in expected if said in DECISIONS}
+        refused = [entry for entry in expected if entry[2] not in DECISIONS]
         if not decided:
             assert answer["code"] == expected[0][2]
             return
@@ -338,7 +354,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         ]
         every = sorted((lease.attempt, epoch, value) for lease in trial.leases for epoch, value in lease.epochs.items())
         assert sorted(self.wire.stored(trial.trial_id, attempts="all")) == every
-        newest = [(len(trial.leases), epoch, value) for epoch, value in sorted(trial.curve.items())]
+        newest = [(attempt, epoch, value) for epoch, (attempt, value) in sorted(trial.told.items())]
         assert self.wire.stored(trial.trial_id) == newest
 
     def _expected(self, trial: Trial) -> tuple[Any, ...]:

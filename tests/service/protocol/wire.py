@@ -170,7 +170,7 @@ class Wire:
         return assignment
 
     def report(self, assignment: Any, epoch: int, value: float = 0.5) -> str:
-        """What is decided after one epoch: `continue`, `stop`, or status and code of a refusal."""
+        """What is decided after one epoch: `continue`, `pause`, `stop`, or status and code of a refusal."""
         status, answer = self.ask("POST", "/measurements", {"items": [item(assignment, epoch, value)]})
         if status != 200:
             return f"{status} {answer['code']}"
@@ -185,11 +185,10 @@ class Wire:
             body["error"] = {"kind": "E", "message": "m"}
         return self._state(self.ask("POST", f"/trials/{assignment['trial_id']}:finish", body))
 
-    def release(self, assignment: Any) -> str:
+    def release(self, assignment: Any, **changes: Any) -> str:
         """The trial's state after a release, or status and code of a refusal."""
-        return self._state(
-            self.ask("POST", f"/trials/{assignment['trial_id']}:release", {"lease": assignment["lease"]})
-        )
+        body = {"lease": assignment["lease"]} | changes
+        return self._state(self.ask("POST", f"/trials/{assignment['trial_id']}:release", body))
 
     def heartbeat(self, worker: str, *assignments: Any) -> list[str]:
         """Tokens that are lost."""

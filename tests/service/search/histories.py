@@ -23,17 +23,25 @@ def grow(mirror: Mirror, data: st.DataObject, *, max_steps: int = 60) -> None:
     """Let anything happen to the trials of a mirror that the service may tell it."""
     for _ in range(data.draw(st.integers(0, max_steps), label="steps")):
         numbers = range(len(mirror.trials))
-        action = data.draw(st.sampled_from(["add", "start", "measure", "measure", "measure", "requeue", "end"]))
+        action = data.draw(
+            st.sampled_from(["add", "start", "measure", "measure", "measure", "pause", "requeue", "end"])
+        )
         if action == "add" or not numbers:
             number = len(numbers)
-            mirror.add(number, number + 1, mirror.space.params_at([(number * 0.37) % 1] * len(mirror.space)))
+            params = mirror.space.params_at([(number * 0.37) % 1] * len(mirror.space))
+            mirror.add(number, number + 1, params, is_proposed=data.draw(st.integers(0, 4)) > 0)
             continue
         number = data.draw(st.sampled_from(numbers))
         trial = mirror.trials[number]
-        if action == "start":
+        if action == "start" and trial.state is TrialState.PAUSED and data.draw(st.booleans()):
+            last = max(trial.values)
+            mirror.start(number, first_epoch=last + 1, promoted_epoch=max(last, trial.promoted_epoch))
+        elif action == "start":
             mirror.start(number, first_epoch=data.draw(st.integers(1, 4)))
         elif action == "measure" and trial.state is TrialState.RUNNING:
             mirror.measure(number, max(trial.values, default=0) + data.draw(st.integers(1, 3)), data.draw(VALUES))
+        elif action == "pause" and trial.state is TrialState.RUNNING and trial.values:
+            mirror.pause(number)
         elif action == "requeue" and trial.state is TrialState.RUNNING:
             mirror.requeue(number)
         elif action == "end" and trial.state is TrialState.RUNNING:

@@ -60,13 +60,16 @@ def rebuilt(mirror: Mirror) -> Mirror:
     for opened in mirror.rounds:
         fresh.open_round(opened.model_validate_json(opened.model_dump_json()))
     for trial in mirror.trials:
-        fresh.add(trial.number, trial.trial_id, dict(trial.params), round=trial.round)
-        if trial.values or trial.state is not TrialState.WAITING:
-            fresh.start(trial.number)
+        fresh.add(trial.number, trial.trial_id, dict(trial.params), round=trial.round, is_proposed=trial.is_proposed)
+        was_started = bool(trial.values or trial.promoted_epoch) or trial.state is not TrialState.WAITING
+        if was_started:
+            fresh.start(trial.number, promoted_epoch=trial.promoted_epoch)
         for epoch, value in sorted(trial.values.items()):
             fresh.measure(trial.number, epoch, value)
-        if trial.state is TrialState.WAITING and trial.values:
+        if trial.state is TrialState.WAITING and was_started:
             fresh.requeue(trial.number)
+        if trial.state is TrialState.PAUSED:
+            fresh.pause(trial.number)
         if trial.state.is_finished:
             fresh.end(trial.number, trial.state, trial.stop_reason)
     return fresh
@@ -94,10 +97,20 @@ class Play:
         self.mirror.start(number)
         return number
 
+    def promote(self, *, is_last_call: bool = False) -> int | None:
+        """Let a paused trial go on, if one is good enough."""
+        promotion = self.pruner.promote(self.mirror, is_last_call=is_last_call)
+        if promotion is None:
+            return None
+        first_epoch = max(self.mirror.trials[promotion.number].values) + 1
+        self.mirror.start(promotion.number, first_epoch=first_epoch, promoted_epoch=promotion.epoch)
+        return promotion.number
+
     def turn(self) -> None:
         """Fill the free workers and train every running trial for one epoch."""
         while len(self._running) < self._num_workers:
-            self._running.append(self.propose())
+            promoted = self.promote()
+            self._running.append(self.propose() if promoted is None else promoted)
         self._running = [number for number in self._running if self._train(number)]
 
     def until(self, num_trials: int) -> Play:
@@ -116,4 +129,6 @@ class Play:
             self.mirror.end(number, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
         elif verdict.decision is Decision.STOP:
             self.mirror.end(number, TrialState.PRUNED, StopReason.PRUNED)
-        return not trial.state.is_finished
+        elif verdict.decision is Decision.PAUSE:
+            self.mirror.pause(number)
+        return trial.state is TrialState.RUNNING

@@ -1,4 +1,4 @@
-"""ASHA by stopping, against the rule spelled out."""
+"""ASHA by stopping, against the rule spelled out; by promotion it is tested in test_promotion.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.service.search.studies import Play, rebuilt, study
 
 
 def asha_study(*, direction: str = "minimize", **options: Any) -> StudySpec:
-    return study(metric={"name": "m", "direction": direction}, pruner={"kind": "asha"} | options)
+    pruner = {"kind": "asha", "promote": False} | options
+    return study(metric={"name": "m", "direction": direction}, pruner=pruner)
 
 
 def goes_on(mirror: Mirror, number: int, values: Mapping[int, float], *, eta: int, rung: int) -> bool:
@@ -96,22 +97,36 @@ def test_evidence_of_a_stop() -> None:
             mirror.measure(number, 2, value)
     verdict = build_pruner(mirror.spec).judge(mirror, 3, 2, {1: 0.6, 2: 0.5})
     assert verdict.decision is Decision.STOP
-    assert verdict.evidence == {"rule": "asha", "epoch": 2, "rung": 2, "value": 0.6, "threshold": 0.9, "peers": 3}
+    assert verdict.evidence == {
+        "rule": "asha",
+        "epoch": 2,
+        "rung": 2,
+        "value": 0.6,
+        "threshold": 0.9,
+        "rank": 4,
+        "kept": 1,
+        "peers": 3,
+    }
 
 
-def test_judging_again_after_the_epoch_was_stored_says_the_same() -> None:
-    play = Play(asha_study()).until(20)
+@pytest.mark.parametrize("promote", [True, False])
+def test_judging_again_after_the_epoch_was_stored_says_the_same(promote: bool) -> None:
+    play = Play(asha_study(promote=promote)).until(30)
     mirror, pruner = play.mirror, play.pruner
     checked = 0
     for trial in mirror.trials:
         values = {epoch: value for epoch, value in trial.values.items() if epoch <= 2}
         if len(values) < 2:
             continue
-        bare = rebuilt(mirror)
-        bare.start(trial.number, first_epoch=2)
-        assert pruner.judge(mirror, trial.number, 2, values) == pruner.judge(bare, trial.number, 2, values)
+        before = rebuilt(mirror)
+        before.start(trial.number, first_epoch=2, promoted_epoch=0)
+        after = rebuilt(before)
+        after.measure(trial.number, 2, values[2])
+        verdict = pruner.judge(before, trial.number, 2, values)
+        assert verdict.evidence is not None
+        assert pruner.judge(after, trial.number, 2, values) == verdict
         checked += 1
-    assert checked > 10
+    assert checked > 20
 
 
 def test_a_rung_that_was_skipped_counts_with_the_next_epoch() -> None:
@@ -127,11 +142,11 @@ def test_a_rung_that_was_skipped_counts_with_the_next_epoch() -> None:
     assert (verdict.evidence["rung"], verdict.evidence["threshold"]) == (2, 0.5)
 
 
-@pytest.mark.parametrize("kind", ["asha", "median"])
-def test_pruning_spends_fewer_epochs_and_spares_the_best(kind: str) -> None:
-    play = Play(study(pruner={"kind": kind})).until(60)
-    ended = [trial for trial in play.mirror.trials if trial.state.is_finished]
-    pruned = [trial for trial in ended if trial.state is TrialState.PRUNED]
-    assert len(pruned) > len(ended) / 3
+@pytest.mark.parametrize("pruner", [{"kind": "asha"}, {"kind": "asha", "promote": False}, {"kind": "median"}])
+def test_pruning_spends_fewer_epochs_and_spares_the_best(pruner: dict[str, Any]) -> None:
+    play = Play(study(pruner=pruner)).until(60)
+    ended = [trial for trial in play.mirror.trials if trial.state is not TrialState.RUNNING]
+    short = [trial for trial in ended if trial.state in (TrialState.PRUNED, TrialState.PAUSED)]
+    assert len(short) > len(ended) / 3
     best = min(ended, key=lambda trial: trial.value or 0)
     assert best.state is TrialState.COMPLETE

@@ -23,4 +23,5 @@ def test_every_kind_and_option_is_documented(page: str, kind: str, build: type) 
     section = text.split(f"\n## `{kind}`\n")[1].split("\n## ")[0]
     documented = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", section, flags=re.MULTILINE))
     options = build.Options.model_fields  # type: ignore[attr-defined]
-    assert documented == {name: json.dumps(field.default) for name, field in options.items()}
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in options.items()}
+    assert documented == {name: json.dumps(default) for name, default in defaults.items()}

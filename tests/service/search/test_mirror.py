@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.views import RoundView
-from service.search.mirror import Mirror
-from service.search.pruners.median import CompleteIndex
-from service.search.rungs import Ranking, RungIndex
+from service.search.mirror import Mirror, TrialRecord
+from service.search.pruners.percentile import CompleteIndex
+from service.search.ranking import Ranking
+from service.search.rungs import Ladder, RungIndex
 from tests.service.search.histories import grow
 from tests.service.search.studies import rebuilt, study
 
@@ -99,13 +102,35 @@ def test_taken_configurations_are_known_after_rounding() -> None:
 
 
 @given(st.data(), st.sampled_from(["minimize", "maximize"]))
+def test_a_trial_restored_at_once_is_as_if_told_step_by_step(data: st.DataObject, direction: str) -> None:
+    mirror = filled(3, metric={"name": "m", "direction": direction})
+    grow(mirror, data)
+    at_once, by_steps = Mirror(mirror.spec), rebuilt(mirror)
+    for trial in mirror.trials:
+        found_anew: dict[str, Any] = {"units": [], "fits": False, "value": None, "best_epoch": None}
+        at_once.restore(replace(trial, values=dict(sorted(trial.values.items())), **found_anew))
+    assert at_once.trials == by_steps.trials
+    assert at_once.num_by_state == by_steps.num_by_state
+    assert at_once.num_proposed == by_steps.num_proposed
+    assert all(at_once.is_taken(trial.params) for trial in mirror.trials)
+
+
+def test_a_restored_trial_that_does_not_fit_has_no_coordinates() -> None:
+    mirror = filled(0)
+    mirror.restore(TrialRecord(0, 7, {"no such parameter": 1}, values={1: 0.5}, state=TrialState.COMPLETE))
+    assert not mirror.trials[0].fits
+    assert mirror.trials[0].units == [None] * len(mirror.space)
+    assert mirror.trials[0].value == 0.5
+
+
+@given(st.data(), st.sampled_from(["minimize", "maximize"]))
 def test_indexes_depend_on_the_content_alone(data: st.DataObject, direction: str) -> None:
     mirror = filled(3, metric={"name": "m", "direction": direction})
     for _ in range(3):
         grow(mirror, data, max_steps=25)
         fresh = rebuilt(mirror)
         for kind, arguments, fields in (
-            (RungIndex, ((2, 4, 8),), ("recorded",)),
+            (RungIndex, (Ladder((2, 4, 8)),), ("recorded", "paused", "num_beyond")),
             (Ranking, ((2, 4, 8),), ("order", "failures", "num_results")),
             (CompleteIndex, (), ("complete",)),
         ):

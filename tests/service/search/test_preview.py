@@ -12,8 +12,10 @@ from service.search.preview import bin_edges, preview
 from service.search.registry import build_sampler
 from tests.service.search.studies import SPACE, study
 
+KINDS = ["random", "quasi_random", "coarse_to_fine", "tpe", "cma_es"]
 
-@pytest.mark.parametrize("kind", ["random", "coarse_to_fine", "tpe"])
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_half_of_the_draws_of_beta_1_lie_in_the_upper_decade(kind: str) -> None:
     shown = preview(study(strategy={"kind": kind}), 10_000)
     betas = [float(params["beta_1"]) for params in shown.configurations]
@@ -22,7 +24,7 @@ def test_half_of_the_draws_of_beta_1_lie_in_the_upper_decade(kind: str) -> None:
     assert max(betas) <= 0.999
 
 
-@pytest.mark.parametrize("kind", ["random", "coarse_to_fine", "tpe"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_preview_is_what_the_study_will_begin_with(kind: str) -> None:
     spec = study(strategy={"kind": kind})
     shown = preview(spec, 5).configurations
@@ -75,6 +77,19 @@ def test_the_cost_is_the_tightest_limit(budget: dict[str, Any], total: int | Non
     assert cost.max_total_epochs == total
     assert cost.max_trials == budget["max_trials"]
     assert cost.max_seconds == budget.get("max_seconds")
+
+
+def test_a_preview_ends_where_the_space_does_and_tells_its_size() -> None:
+    space: dict[str, Any] = {name: SPACE[name] for name in ("num_layers", "optimizer", "is_nesterov")}
+    shown = preview(study(space=space), 100)
+    assert len(shown.configurations) == shown.cost.num_configurations == 4 * 4
+    assert (shown.cost.max_trials, shown.cost.max_total_epochs) == (16, 16 * 16)
+
+
+def test_the_size_of_a_grid_is_told() -> None:
+    shown = preview(study(strategy={"kind": "grid", "default_points": 2}, budget={"max_trials": 10_000}), 3)
+    assert shown.cost.num_configurations == 2 * 2 * 4 * 2 * 6 * 2 * 4 * (2 * 2 + 2) == shown.cost.max_trials
+    assert preview(study(), 1).cost.num_configurations is None
 
 
 @pytest.mark.parametrize("samples", [0, -1, 10_001])

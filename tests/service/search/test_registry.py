@@ -26,7 +26,9 @@ def test_every_sampler_is_built_with_defaults(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(PRUNERS))
 def test_every_pruner_is_built_with_defaults(kind: str) -> None:
-    assert build_pruner(study(pruner={"kind": kind})).kind == kind
+    # A threshold pruner without any limit is refused.
+    options = {"upper": 10.0} if kind == "threshold" else {}
+    assert build_pruner(study(pruner={"kind": kind} | options)).kind == kind
 
 
 def test_options_reach_what_is_built() -> None:
@@ -41,14 +43,14 @@ def test_options_reach_what_is_built() -> None:
             {"strategy": {"kind": "coarse_to_fin"}},
             "strategy.kind",
             "coarse_to_fin",
-            "one of coarse_to_fine, random, tpe; did you mean coarse_to_fine?",
+            f"one of {', '.join(sorted(SAMPLERS))}; did you mean coarse_to_fine?",
         ),
-        ({"pruner": {"kind": "zzz"}}, "pruner.kind", "zzz", "one of asha, median, none"),
+        ({"pruner": {"kind": "zzz"}}, "pruner.kind", "zzz", f"one of {', '.join(sorted(PRUNERS))}"),
         (
             {"pruner": {"kind": "asha", "reduction_facto": 3}},
             "pruner.reduction_facto",
             3,
-            "an option of asha: min_resource, reduction_factor; did you mean reduction_factor?",
+            "an option of asha: min_resource, reduction_factor, promote; did you mean reduction_factor?",
         ),
         ({"pruner": {"kind": "none", "eta": 3}}, "pruner.eta", 3, "nothing: none has no options"),
     ],
@@ -65,6 +67,10 @@ def test_unknown_names_are_explained(changes: dict[str, Any], field: str, receiv
     ("changes", "field"),
     [
         ({"strategy": {"kind": "coarse_to_fine", "elite_fraction": 1.5}}, "strategy.elite_fraction"),
+        ({"strategy": {"kind": "tpe", "max_history": 0}}, "strategy.max_history"),
+        ({"strategy": {"kind": "cma_es", "popsize": 3}}, "strategy.popsize"),
+        ({"strategy": {"kind": "quasi_random", "sequence": "sobel"}}, "strategy.sequence"),
+        ({"pruner": {"kind": "percentile", "percentile": 101}}, "pruner.percentile"),
         ({"strategy": {"kind": "tpe", "n_startup_trials": "many"}}, "strategy.n_startup_trials"),
         ({"pruner": {"kind": "asha", "reduction_factor": 1}}, "pruner.reduction_factor"),
         ({"pruner": {"kind": "median", "interval_steps": 0}}, "pruner.interval_steps"),

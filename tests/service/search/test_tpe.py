@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from caviar.contract.states import StopReason, TrialState
@@ -73,15 +74,75 @@ def test_the_optuna_study_follows_the_mirror(data: st.DataObject, direction: str
     for trial, (number, state, value, params, steps) in zip(mirror.trials, told(mirror), strict=True):
         assert number == trial.number
         assert params.keys() == trial.params.keys()
-        assert (state is OptunaState.RUNNING) == (not trial.state.is_finished)
+        before = {epoch: v for epoch, v in trial.values.items() if epoch <= trial.promoted_epoch}
         if trial.stop_reason is StopReason.LOST:
             assert state is OptunaState.FAIL
         elif trial.stop_reason is StopReason.DIVERGED:
             assert (state, steps) == (OptunaState.PRUNED, {})
-        elif trial.state is TrialState.PRUNED and trial.values:
+        elif trial.state in (TrialState.PRUNED, TrialState.PAUSED) and trial.values:
             assert (state, steps) == (OptunaState.PRUNED, {max(trial.values): trial.value})
         elif trial.state is TrialState.COMPLETE and trial.values:
             assert (state, value) == (OptunaState.COMPLETE, trial.value)
+        elif not trial.state.is_finished and before:
+            best = min(before.values()) if direction == "minimize" else max(before.values())
+            assert (state, steps) == (OptunaState.PRUNED, {max(before): best})
+        else:
+            assert (state is OptunaState.RUNNING) == (not trial.state.is_finished)
+
+
+@settings(max_examples=40)
+@given(st.data(), st.sampled_from(["minimize", "maximize"]), st.integers(1, 6), st.integers(0, 6))
+def test_an_extract_holds_the_best_and_the_latest(
+    data: st.DataObject, direction: str, max_history: int, num_best: int
+) -> None:
+    mirror = Mirror(study(metric={"name": "m", "direction": direction}))
+    grow(mirror, data, max_steps=60)
+    optuna_mirror = mirror.index(OptunaMirror)
+    everything = optuna_mirror.study.get_trials(deepcopy=False)
+    shown = optuna_mirror.extract(max_history, num_best).get_trials(deepcopy=False)
+    numbers = [trial.number for trial in shown]
+    assert numbers == sorted(numbers)
+    pending = [trial.number for trial in everything if trial.state is OptunaState.RUNNING]
+    assert [trial.number for trial in shown if trial.state is OptunaState.RUNNING] == pending[-max_history:]
+    known = [trial for trial in everything if trial.state in (OptunaState.COMPLETE, OptunaState.PRUNED)]
+    assert optuna_mirror.num_results == len(known)
+    sign = 1 if direction == "minimize" else -1
+    ranked = sorted(known, key=lambda trial: (*standing(trial, sign), trial.number))
+    best = [trial.number for trial in ranked[: min(num_best, max_history)]]
+    latest = [trial.number for trial in reversed(known) if trial.number not in best]
+    wanted = sorted(best + latest[: max_history - len(best)])
+    assert [number for number in numbers if number not in pending] == wanted
+
+
+def standing(trial: FrozenTrial, sign: int) -> tuple[int, int, float]:
+    """Where Optuna ranks a trial: complete ones first, then by the last step."""
+    if trial.value is not None:
+        return 0, 0, sign * trial.value
+    [(step, value)] = trial.intermediate_values.items() or [(0, 0.0)]
+    return (1, -step, sign * value) if trial.intermediate_values else (2, 0, 0.0)
+
+
+def test_trials_that_do_not_fit_an_edited_space_are_left_out() -> None:
+    mirror = Mirror(study())
+    mirror.add(0, 1, {"learning_rate": 99.0})
+    mirror.start(0)
+    mirror.measure(0, 1, 0.5)
+    mirror.end(0, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
+    assert told(mirror) == [(0, OptunaState.FAIL, None, {}, {})]
+    assert mirror.index(OptunaMirror).num_results == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"constant_liar": False}, {"multivariate": False, "constant_liar": False}])
+def test_what_was_learnt_since_the_last_ask_counts(options: dict[str, Any]) -> None:
+    play = play_of(30, **options)
+    number = len(play.mirror.trials)
+    for trial in list(play.mirror.trials):
+        # The ranking turns round: what was best is worst now.
+        play.mirror.start(trial.number)
+        play.mirror.measure(trial.number, 1, -(trial.value or 0.0))
+        play.mirror.end(trial.number, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
+    fresh = rebuilt(play.mirror)
+    assert play.sampler.propose(play.mirror, number) == build_sampler(fresh.spec).propose(fresh, number)
 
 
 def test_a_retried_trial_is_pending_again() -> None:
@@ -93,14 +154,13 @@ def test_a_retried_trial_is_pending_again() -> None:
     assert told(play.mirror) == told(rebuilt(play.mirror))
 
 
-def test_repetitions_are_drawn_again() -> None:
-    space = {"n": {"type": "int", "low": 1, "high": 6}}
-    play = Play(study(space=space, strategy={"kind": "tpe", "n_startup_trials": 1}, seed=3))
-    for _ in range(12):
-        number = play.propose()
-        play.mirror.measure(number, 1, float(play.mirror.trials[number].params["n"]))
-        play.mirror.end(number, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
-    assert len({trial.params["n"] for trial in play.mirror.trials}) >= 5
+def test_a_history_that_is_cut_off_is_still_a_history() -> None:
+    play = play_of(60, max_history=12)
+    number = len(play.mirror.trials)
+    cut = play.sampler.propose(play.mirror, number)
+    assert cut == build_sampler(play.mirror.spec).propose(rebuilt(play.mirror), number)
+    everything = play.mirror.spec.model_copy(update={"strategy": study(strategy={"kind": "tpe"}).strategy})
+    assert build_sampler(everything).propose(play.mirror, number) != cut
 
 
 def test_a_space_of_single_values_works() -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from caviar.contract.study import StudyEdit, StudySpec
 from service.api.examples import BODIES
+from service.store import studies
 from service.store.engine import Engine, connect, read, write
 from service.store.transaction import Event, Transaction
 from service.use_cases import submitting
 from service.use_cases.creating import create_trial
-from service.use_cases.searching import Search, Searches
+from service.use_cases.searching import Search, Searches, Suggestion
 
 T = TypeVar("T")
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -47,7 +48,14 @@ class Books:
 
     def add(self, number: int) -> list[Event]:
         """Commit a new trial."""
-        return self.write(lambda tx: create_trial(tx, 1, number, _PARAMS, origin="enqueued", round_number=None))[1]
+
+        def create(tx: Transaction) -> int:
+            study = studies.by_id(tx, 1)
+            assert study is not None
+            assert study.num_trials == number
+            return int(create_trial(tx, study, _PARAMS, origin="enqueued").id)
+
+        return self.write(create)[1]
 
 
 @pytest.fixture
@@ -58,7 +66,9 @@ def books(ready_database_url: str) -> Iterator[Books]:
 
 
 def _next_number(search: Search) -> int:
-    return search.propose()[0]
+    step = search.next(may_create=True)
+    assert isinstance(step, Suggestion)
+    return step.number
 
 
 def test_a_search_is_loaded_once_and_follows_the_feed(books: Books) -> None:
