@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from caviar.contract.states import Outcome
 from caviar.contract.study import EarlyStopping, Metric
@@ -113,9 +114,12 @@ class EpochReporter(keras.callbacks.Callback):
                 return
         self._send(epoch + 1, _reportable(values), time.perf_counter() - self._started)
         # A training that ends here anyway has reached its own end.
-        is_over = self.model.stop_training or epoch + 1 >= self.params["epochs"]
-        if self._stop.wanted is not None and not is_over:
+        if self._stop.wanted is not None and not self.is_over(epoch + 1):
             self._end(None, "stopped", "asked to stop")
+
+    def is_over(self, epoch: int) -> bool:
+        """Whether the training ends by itself after this epoch, counted from 1."""
+        return bool(self.model.stop_training) or epoch >= self.params["epochs"]
 
     def _end_cut(self) -> None:
         if self._stop.wanted == "batch":
@@ -148,13 +152,26 @@ def early_stopping(spec: EarlyStopping, metric: Metric) -> keras.callbacks.Early
     )
 
 
-def checkpoint(path: Path, metric: Metric) -> keras.callbacks.ModelCheckpoint:
-    """Keras's callback that keeps the weights, and nothing else, of the best epoch.
+class BestWeights(keras.callbacks.ModelCheckpoint):
+    """Keeps the weights, and nothing else, of the best epoch so far, of this attempt and of those it goes on from."""
 
-    Args:
-        path: File that ends in `.weights.h5`.
-        metric: What the best epoch is judged by.
-    """
-    return keras.callbacks.ModelCheckpoint(
-        str(path), monitor=metric.name, mode=_MODES[metric.direction], save_best_only=True, save_weights_only=True
-    )
+    def __init__(self, path: Path, metric: Metric) -> None:
+        """Keep them in a file.
+
+        Args:
+            path: File that ends in `.weights.h5`.
+            metric: What the best epoch is judged by.
+        """
+        mode = _MODES[metric.direction]
+        super().__init__(str(path), monitor=metric.name, mode=mode, save_best_only=True, save_weights_only=True)
+        self._path = path
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value and the bytes of the file, each None before the first epoch that counts."""
+        return {"best": self.best, "file": np.fromfile(self._path, np.uint8) if self._path.exists() else None}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from the state of another attempt."""
+        self.best = state["best"]
+        if state["file"] is not None:
+            state["file"].tofile(self._path)

@@ -22,12 +22,14 @@ class Setup(View):
         objectives: The operator's own objectives, as `path/to/file.py` or `package.module`.
         data_dir: Folder of the data files that studies may name.
         checkpoints_dir: Folder for the best weights of every trial; None to keep none.
+        resume_dir: Folder of the checkpoints from which trainings of this service go on.
     """
 
     kind: Literal["setup"] = "setup"
     objectives: tuple[str, ...]
     data_dir: Path
     checkpoints_dir: Path | None
+    resume_dir: Path
 
 
 class Train(View):
@@ -81,13 +83,26 @@ class Started(View):
 
 
 class EpochDone(View):
-    """From the training process: one epoch, with finite metrics only."""
+    """From the training process: one epoch, with finite metrics only.
+
+    Attributes:
+        lease: Of which training.
+        epoch: Completed epochs, absolute.
+        metrics: By name.
+        elapsed_s: Seconds since the attempt began.
+        checkpoint: Whether a checkpoint of this epoch is complete on disk.
+        checkpoint_error: Why there is none although the service wished for one.
+        is_last: Whether the training ends by itself with this epoch.
+    """
 
     kind: Literal["epoch"] = "epoch"
     lease: str
     epoch: int
     metrics: dict[str, float]
     elapsed_s: float
+    checkpoint: bool = False
+    checkpoint_error: str | None = None
+    is_last: bool = False
 
 
 class Ended(View):
@@ -96,6 +111,7 @@ class Ended(View):
     Attributes:
         outcome: How it ended; None if it was stopped because it was asked to.
         error: What went wrong, unless the outcome is `complete` or None.
+        missing_checkpoint: Why it could not go on from its checkpoint; then the outcome is None.
         memory_bytes: Resident memory now; 0 if it cannot be told.
     """
 
@@ -103,6 +119,7 @@ class Ended(View):
     lease: str
     outcome: Outcome | None
     error: TrainingError | None
+    missing_checkpoint: str | None = None
     memory_bytes: int
 
 

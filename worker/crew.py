@@ -206,20 +206,26 @@ class Crew:
         slot.train(assignment)
 
     def _measure(self, run: Run, done: EpochDone) -> None:
+        trial_id = run.assignment.trial_id
+        if done.checkpoint_error is not None and not run.is_warned:
+            run.is_warned = True
+            _log.warning("checkpoint_not_kept", trial_id=trial_id, epoch=done.epoch, detail=done.checkpoint_error)
         if not run.is_gone:
             self._outbox.put(
                 Measurement(
-                    trial_id=run.assignment.trial_id,
+                    trial_id=trial_id,
                     lease=run.lease,
                     epoch=done.epoch,
                     metrics=done.metrics,
                     elapsed_s=done.elapsed_s,
+                    checkpoint=done.checkpoint,
+                    is_last=done.is_last,
                 )
             )
 
     def _ended(self, slot: Slot, place: Place, run: Run, ended: Ended) -> None:
         if ended.outcome is None:
-            self._outbox.end(Release(lease=run.lease))
+            self._release(run, ended.missing_checkpoint)
         else:
             self._finish(run, ended.outcome, ended.error)
         place.run = None
@@ -227,6 +233,12 @@ class Crew:
         if ended.outcome is Outcome.OUT_OF_MEMORY or growth > self._max_growth_bytes:
             _log.info("slot_renewed", slot=slot.index, grown_by_bytes=growth)
             self._renew(slot, place)
+
+    def _release(self, run: Run, missing_checkpoint: str | None) -> None:
+        if missing_checkpoint is not None:
+            trial_id, epoch = run.assignment.trial_id, run.assignment.first_epoch - 1
+            _log.warning("checkpoint_missing", trial_id=trial_id, epoch=epoch, detail=missing_checkpoint)
+        self._outbox.end(Release(lease=run.lease, is_checkpoint_missing=missing_checkpoint is not None))
 
     def _finish(self, run: Run, outcome: Outcome, error: TrainingError | None) -> None:
         if run.is_gone:

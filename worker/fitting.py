@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,33 @@ import keras
 
 from caviar.contract.messages import Assignment, TrainingError
 from caviar.contract.states import Outcome
-from worker.callbacks import EpochReporter, StopRequest, checkpoint, early_stopping
+from worker import order
+from worker.callbacks import BestWeights, EpochReporter, StopRequest, early_stopping
+from worker.chance import SEEDS, EpochSeeds
 from worker.channel import EpochDone
-from worker.failures import NotTrainable, describe, outcome_of
+from worker.checkpoints import building, snapshot
+from worker.checkpoints.errors import CheckpointUnusable
+from worker.checkpoints.keeping import Keeping
+from worker.checkpoints.shelf import Shelf
+from worker.failures import NotTrainable, describe, outcome_of, writable
 from worker.objectives.errors import Infeasible
 from worker.objectives.loading import fit_options, instantiate
 from worker.objectives.protocol import Objective
 
-# NumPy's generator, which Keras seeds too, takes 32 bits.
-_SEEDS = 2**32
-
 
 @dataclass(frozen=True)
 class Result:
-    """How a training ended; `outcome` is None if it was stopped because it was asked to."""
+    """How a training ended.
+
+    Attributes:
+        outcome: None if it was asked to stop, or could not go on from its checkpoint.
+        error: What went wrong, unless the outcome is `complete` or None.
+        missing_checkpoint: Why it could not go on from its checkpoint.
+    """
 
     outcome: Outcome | None
     error: TrainingError | None = None
+    missing_checkpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +50,14 @@ class Trainer:
         objectives: What can be trained, by name.
         data_dir: Folder of the data files that studies may name.
         checkpoints_dir: Folder for the best weights of every trial; None to keep none.
+        shelf: Where the checkpoints lie from which trials go on.
         send: Takes every finished epoch; must not wait.
     """
 
     objectives: Mapping[str, type[Objective]]
     data_dir: Path
     checkpoints_dir: Path | None
+    shelf: Shelf
     send: Callable[[EpochDone], None]
 
     def train(self, assignment: Assignment, stop: StopRequest) -> Result:
@@ -58,6 +70,8 @@ class Trainer:
         started = time.perf_counter()
         try:
             return self._fit(assignment, stop, started)
+        except CheckpointUnusable as error:
+            return Result(None, missing_checkpoint=writable(f"{type(error).__name__}: {error}"))
         except Infeasible as error:
             return Result(Outcome.INFEASIBLE, describe(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is the outcome of its trial
@@ -69,26 +83,39 @@ class Trainer:
             gc.freeze()
 
     def _fit(self, assignment: Assignment, stop: StopRequest, started: float) -> Result:
+        keeping = Keeping(self.shelf, assignment)
+        former = keeping.load()
         objective = self._objective(assignment)
-        seed = assignment.seed % _SEEDS
+        seed = assignment.seed % SEEDS
         keras.utils.set_random_seed(seed)
         train, validation = _two_sets(objective.data(assignment.params))
         # Whether the data was loaded or remembered must not change the initial weights.
         keras.utils.set_random_seed(seed)
         model = objective.build(assignment.params)
         options = fit_options(objective, assignment.params)
-        reporter = self._reporter(assignment, stop, started)
-        callbacks = [*(options.pop("callbacks", None) or ()), *self._callbacks(assignment), reporter]
+        callbacks = [*(options.pop("callbacks", None) or ()), *self._callbacks(assignment)]
+        reporter = self._reporter(assignment, stop, started, keeping, callbacks)
+        restorers = []
+        if former is not None:
+            building.build(model, train)
+            snapshot.put_variables(former, model)
+            restorers = [snapshot.StateRestorer(former, callbacks)]
         if stop.wanted is not None:
             return Result(None)
+        arguments = order.fit_arguments(
+            train,
+            options,
+            steps_per_execution=model.steps_per_execution,
+            seed=seed,
+            first_epoch=assignment.first_epoch,
+        )
         model.fit(
-            **_arguments(train),
             validation_data=validation,
             initial_epoch=assignment.first_epoch - 1,
             epochs=assignment.max_epochs,
-            callbacks=callbacks,
+            callbacks=[EpochSeeds(seed), *callbacks, *restorers, reporter],
             verbose=0,
-            **options,
+            **arguments,
         )
         return _result(reporter)
 
@@ -109,14 +136,30 @@ class Trainer:
             max_epochs=assignment.max_epochs,
         )
 
-    def _reporter(self, assignment: Assignment, stop: StopRequest, started: float) -> EpochReporter:
+    def _reporter(
+        self, assignment: Assignment, stop: StopRequest, started: float, keeping: Keeping, callbacks: Sequence[Any]
+    ) -> EpochReporter:
         metric, stopping = assignment.metric.name, assignment.early_stopping
         monitor = (stopping.monitor if stopping else None) or metric
 
         def send(epoch: int, metrics: dict[str, float], elapsed_s: float) -> None:
-            self.send(EpochDone(lease=assignment.lease, epoch=epoch, metrics=metrics, elapsed_s=elapsed_s))
+            # A training that ends by itself here has nothing to go on to.
+            is_last = reporter.is_over(epoch)
+            is_due = keeping.is_due(epoch) and not is_last
+            error = keeping.keep(reporter.model, callbacks, epoch) if is_due else None
+            self.send(
+                EpochDone(
+                    lease=assignment.lease,
+                    epoch=epoch,
+                    metrics=metrics,
+                    elapsed_s=elapsed_s,
+                    checkpoint=is_due and error is None,
+                    checkpoint_error=error and writable(error),
+                    is_last=is_last,
+                )
+            )
 
-        return EpochReporter(
+        reporter = EpochReporter(
             send,
             metric=metric,
             required=(metric, monitor),
@@ -124,6 +167,7 @@ class Trainer:
             started=started,
             max_seconds=assignment.max_trial_seconds,
         )
+        return reporter
 
     def _callbacks(self, assignment: Assignment) -> list[keras.callbacks.Callback]:
         chosen: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
@@ -133,7 +177,7 @@ class Trainer:
             folder = self.checkpoints_dir / assignment.study
             folder.mkdir(parents=True, exist_ok=True)
             file = folder / f"trial-{assignment.number:05d}-attempt-{assignment.attempt}.weights.h5"
-            chosen.append(checkpoint(file, assignment.metric))
+            chosen.append(BestWeights(file, assignment.metric))
         return chosen
 
 
@@ -145,12 +189,6 @@ def _two_sets(sets: Any) -> tuple[Any, Any]:
         )
     train, validation = sets
     return train, tuple(validation) if isinstance(validation, list) else validation
-
-
-def _arguments(train: Any) -> dict[str, Any]:
-    if isinstance(train, (tuple, list)):
-        return dict(zip(("x", "y", "sample_weight"), train, strict=False))
-    return {"x": train}
 
 
 def _result(reporter: EpochReporter) -> Result:

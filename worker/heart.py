@@ -10,6 +10,7 @@ import structlog
 from caviar.contract.errors import CaviarError, NotFound
 from caviar.contract.messages import Heartbeat
 from worker.api import WorkerApi
+from worker.checkpoints.shelf import Shelf
 from worker.events import LeaseGone
 from worker.membership import Membership
 from worker.outbox import Outbox
@@ -21,10 +22,18 @@ _RETRY_S = 1.0
 
 
 class Heart:
-    """A thread that renews all held leases three times per lifetime of a lease, and hears which are lost."""
+    """A thread that renews all held leases three times per lifetime of a lease, and hears which are lost.
+
+    It also hears which checkpoints nobody needs any more.
+    """
 
     def __init__(
-        self, api: WorkerApi, membership: Membership, outbox: Outbox, emit: Callable[[LeaseGone], None]
+        self,
+        api: WorkerApi,
+        membership: Membership,
+        outbox: Outbox,
+        shelf: Shelf,
+        emit: Callable[[LeaseGone], None],
     ) -> None:
         """Prepare the thread.
 
@@ -32,11 +41,13 @@ class Heart:
             api: The service.
             membership: Who this worker is.
             outbox: Knows the leases.
+            shelf: Knows the checkpoints.
             emit: Takes what is lost; called from this thread.
         """
         self._api = api
         self._membership = membership
         self._outbox = outbox
+        self._shelf = shelf
         self._emit = emit
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
@@ -63,12 +74,16 @@ class Heart:
 
     def _beat(self) -> float:
         registered = self._membership.current()
+        kept = self._shelf.trials()
         try:
-            answer = self._api.heartbeat(registered.worker_id, Heartbeat(leases=self._outbox.leases()))
+            beat = Heartbeat(leases=self._outbox.leases(), checkpoints=kept)
+            answer = self._api.heartbeat(registered.worker_id, beat)
         except NotFound:
             self._membership.forget(registered.worker_id)
             return 0.0
         for lease in answer.lost:
             self._outbox.drop(lease)
             self._emit(LeaseGone(lease, "lease_lost"))
+        # Of the others the service has not been asked.
+        self._shelf.discard(set(answer.discard) & set(kept))
         return registered.lease_ttl_s / _BEATS_PER_LEASE

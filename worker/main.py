@@ -13,6 +13,7 @@ from caviar.contract.errors import InvalidRequest
 from worker import cores, home, logs
 from worker.api import WorkerApi
 from worker.channel import Setup
+from worker.checkpoints.shelf import shelf_of
 from worker.crew import Crew
 from worker.events import Event
 from worker.outbox import Outbox
@@ -50,10 +51,12 @@ def _work(settings: WorkerSettings, place: home.Home, outbox: Outbox, api: Worke
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     threads = settings.threads_per_slot or max(1, cores.usable_cores() // settings.slots)
     environment = training_environment(os.environ, cores.thread_environment(threads))
+    shelf = shelf_of(settings.resume_dir or credentials.home() / "resume", settings.url)
     setup = Setup(
         objectives=settings.objectives,
         data_dir=settings.data_dir or credentials.home() / "data",
         checkpoints_dir=settings.checkpoints_dir,
+        resume_dir=shelf.folder,
     )
     slots = [
         Slot(index, setup, environment, place.folder / f"slot-{index}.log", events.put)
@@ -69,7 +72,7 @@ def _work(settings: WorkerSettings, place: home.Home, outbox: Outbox, api: Worke
         exit_when_idle=settings.exit_when_idle,
     )
     _log.info("starting", url=settings.url, slots=settings.slots, threads_per_slot=threads, state_dir=str(place.folder))
-    return Supervisor(habits, api, outbox, crew, events).run()
+    return Supervisor(habits, api, outbox, crew, shelf=shelf, events=events).run()
 
 
 def _client(url: str, token: str) -> httpx2.Client:

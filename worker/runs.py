@@ -17,12 +17,14 @@ class Run:
         deadline: Reading of the monotonic clock at which its process is killed; infinity for never.
         is_started: Whether the training process has begun with it.
         is_gone: Whether the service has taken it away: nothing of it is reported any more.
+        is_warned: Whether it was logged that its checkpoints cannot be kept.
     """
 
     assignment: Assignment
     deadline: float = math.inf
     is_started: bool = False
     is_gone: bool = False
+    is_warned: bool = False
 
     @property
     def lease(self) -> str:

@@ -12,6 +12,7 @@ from caviar.contract.messages import Finish, Report, ReportAnswer
 from caviar.contract.states import Decision
 from worker.api import WorkerApi
 from worker.backoff import Backoff
+from worker.checkpoints.shelf import Shelf
 from worker.events import LeaseGone
 from worker.outbox import Ending, Letter, Outbox
 
@@ -29,17 +30,21 @@ class Sender:
     While the service is away it tries again with growing waits, and nothing is lost.
     """
 
-    def __init__(self, api: WorkerApi, outbox: Outbox, emit: Callable[[LeaseGone], None], backoff: Backoff) -> None:
+    def __init__(
+        self, api: WorkerApi, outbox: Outbox, shelf: Shelf, emit: Callable[[LeaseGone], None], backoff: Backoff
+    ) -> None:
         """Prepare the thread.
 
         Args:
             api: The service.
             outbox: What to deliver.
+            shelf: Checkpoints, which go once their trial is over.
             emit: Takes the trials that the service has ended or taken away; called from this thread.
             backoff: Waits while the service is away.
         """
         self._api = api
         self._outbox = outbox
+        self._shelf = shelf
         self._emit = emit
         self._backoff = backoff
         self._news = threading.Event()
@@ -148,6 +153,7 @@ class Sender:
                 )
         for decided in answer.decisions:
             if decided.decision is not Decision.CONTINUE and decided.trial_id in lease_of:
+                # After a pause too: the epochs after the rung are lost, and the slot trains another trial at once.
                 self._lose(decided.trial_id, lease_of[decided.trial_id], decided.reason or decided.decision.value)
 
     def _reject(self, trial_id: int, lease: str, epoch: int, code: str, detail: str) -> None:
@@ -157,7 +163,7 @@ class Sender:
             _log.error("measurement_refused", trial_id=trial_id, epoch=epoch, code=code, detail=detail)
 
     def _lose(self, trial_id: int, lease: str, reason: str) -> None:
-        _log.info("trial_over", trial_id=trial_id, reason=reason)
+        _log.info("trial_dropped", trial_id=trial_id, reason=reason)
         self._outbox.drop(lease)
         self._emit(LeaseGone(lease, reason))
 
@@ -173,4 +179,6 @@ class Sender:
             _log.warning("ending_refused", trial_id=ending.trial_id, code=error.code, detail=str(error))
         else:
             _log.info("trial_ended", trial_id=ending.trial_id, state=status.state, stop_reason=status.stop_reason)
+            if status.state.is_finished:
+                self._shelf.discard([ending.trial_id])
         self._outbox.drop(ending.lease)

@@ -47,6 +47,11 @@ class WorkerSettings(BaseSettings):
     checkpoints_dir: Path | None = Field(
         default=None, description="Folder for the best weights of every trial; without it, none are kept."
     )
+    resume_dir: Path | None = Field(
+        default=None,
+        description="Folder of the checkpoints from which paused trials go on, shared by the workers of this machine; "
+        "without it, `resume` in CAVIAR_HOME.",
+    )
     exit_when_idle: bool = Field(
         default=False, description="Whether to end once a claim brings no trial while none is running."
     )

@@ -17,6 +17,7 @@ from caviar.contract.messages import RegisterWorker
 from worker.api import WorkerApi
 from worker.backoff import Backoff
 from worker.channel import Broken
+from worker.checkpoints.shelf import Shelf
 from worker.claimer import Claimer
 from worker.crew import Crew, SlotBroken
 from worker.events import Answered, Event, LeaseGone, Refused, Signalled, SlotExited, SlotSaid
@@ -59,7 +60,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, habits: Habits, api: WorkerApi, outbox: Outbox, crew: Crew, events: queue.SimpleQueue[Event]
+        self,
+        habits: Habits,
+        api: WorkerApi,
+        outbox: Outbox,
+        crew: Crew,
+        *,
+        shelf: Shelf,
+        events: queue.SimpleQueue[Event],
     ) -> None:
         """Put the parts together; nothing is started yet.
 
@@ -68,15 +76,17 @@ class Supervisor:
             api: The service.
             outbox: What is to be delivered.
             crew: The slots; they put what they say into `events`.
+            shelf: The checkpoints that trainings keep.
             events: What the loop reacts to.
         """
         self._habits = habits
         self._api = api
         self._outbox = outbox
         self._crew = crew
+        self._shelf = shelf
         self._events = events
         self._rng = random.Random()
-        self._sender = Sender(api, outbox, events.put, Backoff(self._rng, max_s=_SENDER_MAX_WAIT_S))
+        self._sender = Sender(api, outbox, shelf, events.put, Backoff(self._rng, max_s=_SENDER_MAX_WAIT_S))
         self._claimer: Claimer | None = None
         self._heart: Heart | None = None
         self._is_claiming = False
@@ -181,7 +191,7 @@ class Supervisor:
             objectives=ready.objectives,
         )
         membership = Membership(self._api, body)
-        self._heart = Heart(self._api, membership, self._outbox, self._events.put)
+        self._heart = Heart(self._api, membership, self._outbox, self._shelf, self._events.put)
         self._claimer = Claimer(self._api, membership, self._events.put, Backoff(self._rng))
         self._claimer.start()
         self._heart.start()

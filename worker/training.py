@@ -74,6 +74,7 @@ def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
     """Import, say what can be trained, then train whatever comes, for ever."""
     # Keras and its backend are imported here, once the listening thread notices the death of the supervisor.
     from worker.callbacks import StopRequest
+    from worker.checkpoints.shelf import Shelf
     from worker.fitting import Trainer
     from worker.objectives.loading import load_all, offer
 
@@ -88,7 +89,7 @@ def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
     # What the imports made stays for ever: the collection after each trial need not walk through it, which took 0.3 s.
     gc.collect()
     gc.freeze()
-    trainer = Trainer(objectives, setup.data_dir, setup.checkpoints_dir, tell)
+    trainer = Trainer(objectives, setup.data_dir, setup.checkpoints_dir, Shelf(setup.resume_dir), tell)
     offers = [offer(name, kind) for name, kind in objectives.items()]
     tell(Ready(objectives=offers, devices=devices(), memory_bytes=memory_bytes()))
     while True:
@@ -98,7 +99,15 @@ def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
         tell(Started(lease=assignment.lease))
         result = trainer.train(assignment, request)
         orders.end(assignment.lease)
-        tell(Ended(lease=assignment.lease, outcome=result.outcome, error=result.error, memory_bytes=memory_bytes()))
+        tell(
+            Ended(
+                lease=assignment.lease,
+                outcome=result.outcome,
+                error=result.error,
+                missing_checkpoint=result.missing_checkpoint,
+                memory_bytes=memory_bytes(),
+            )
+        )
 
 
 def devices() -> list[dict[str, FiniteJson]]:

@@ -17,6 +17,7 @@ from caviar.contract.messages import OfferedObjective, RegisterWorker
 from tests.worker.wire import DEADLINE_S, assignment
 from worker.api import WorkerApi
 from worker.backoff import Backoff
+from worker.checkpoints.shelf import Shelf
 from worker.claimer import Claimer
 from worker.events import Answered, LeaseGone, Refused
 from worker.heart import Heart
@@ -115,14 +116,21 @@ def test_an_unexpected_crash_is_told_and_not_waited_for(claim: Callable[[Script]
 
 def test_the_heart_renews_tells_what_is_lost_and_beats_on_after_trouble(tmp_path: Path) -> None:
     fine: Answer = {"lost": []}
-    script = Script(heartbeat=[fine, NotFound("no worker w1"), {"lost": ["b"]}, fine])
+    # The service is asked about the checkpoints 5 and 7; that it names 6 as well is no order.
+    script = Script(heartbeat=[fine, NotFound("no worker w1"), {"lost": ["b"], "discard": [5, 6]}, fine])
+    shelf = Shelf(tmp_path / "resume")
+    for trial_id in (5, 7):
+        shelf.path(trial_id, 2).parent.mkdir(parents=True)
+        shelf.path(trial_id, 2).touch()
     outbox = Outbox(tmp_path / "outbox.db")
     outbox.hold(1, "a")
     outbox.hold(2, "b")
     events: queue.SimpleQueue[LeaseGone] = queue.SimpleQueue()
-    heart = Heart(script.api, script.membership, outbox, events.put)
+    heart = Heart(script.api, script.membership, outbox, shelf, events.put)
     heart.start()
     assert events.get(timeout=DEADLINE_S) == LeaseGone("b", "lease_lost")
-    assert [script.next("heartbeat")["leases"] for _ in range(4)] == [["a", "b"]] * 3 + [["a"]]
+    beats = [script.next("heartbeat") for _ in range(4)]
+    assert [beat["leases"] for beat in beats] == [["a", "b"]] * 3 + [["a"]]
+    assert [beat["checkpoints"] for beat in beats] == [[5, 7]] * 3 + [[7]]
     heart.stop()
     assert outbox.leases() == ["a"]

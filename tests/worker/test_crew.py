@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from caviar.contract.messages import Assignment, Finish, Release
+from caviar.contract.messages import Assignment, Checkpoint, Finish, Release
 from caviar.contract.states import Outcome
 from tests.worker.wire import assignment
 from worker.channel import Ended, EpochDone, Message, Ready, Setup, Started
@@ -23,7 +23,7 @@ class StillSlot(Slot):
     """Notes what it is told."""
 
     def __init__(self, index: int, folder: Path) -> None:
-        setup = Setup(objectives=(), data_dir=folder, checkpoints_dir=None)
+        setup = Setup(objectives=(), data_dir=folder, checkpoints_dir=None, resume_dir=folder)
         super().__init__(index, setup, {}, folder / "log", lambda _event: None)
         self.told: list[object] = []
 
@@ -124,6 +124,46 @@ def test_a_training_that_stopped_because_it_was_asked_to_is_released(yard: Yard)
     assert yard.slots[0].told[-1] == ("stop", lease, False)
     yard.end(lease, None)
     assert yard.endings() == [Release(lease=lease)]
+
+
+def test_a_checkpoint_is_told_with_its_epoch_and_a_pause_frees_the_slot(yard: Yard) -> None:
+    yard.ready(0)
+    lease = yard.give(checkpoint_epochs=[2])
+    for epoch in (1, 2, 3):
+        done = EpochDone(lease=lease, epoch=epoch, metrics={"val_loss": 0.5}, elapsed_s=1.0, checkpoint=epoch == 2)
+        yard.say(0, done)
+    kept = [letter.measurement.checkpoint for letter in yard.outbox.measurements(10)]
+    assert kept == [False, True, False]
+    # As the sender does when the decision is a pause.
+    yard.outbox.drop(lease)
+    yard.crew.lose(lease)
+    assert yard.slots[0].told[-1] == ("stop", lease, True)
+    yard.end(lease, None)
+    assert (yard.outbox.is_settled, yard.crew.num_free) == (True, 1)
+
+
+def test_a_trial_whose_checkpoint_is_missing_is_released_with_that_word(
+    yard: Yard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yard.ready(0)
+    lease = yard.give(first_epoch=5, checkpoint=Checkpoint(epoch=4))
+    missing = "CheckpointMissing: there is no file"
+    yard.say(0, Ended(lease=lease, outcome=None, error=None, missing_checkpoint=missing, memory_bytes=5000))
+    assert yard.endings() == [Release(lease=lease, is_checkpoint_missing=True)]
+    assert missing in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_cannot_be_written_is_logged_once_per_trial(
+    yard: Yard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yard.ready(0)
+    lease = yard.give()
+    for epoch in (2, 8):
+        full = "OSError: no space left on device"
+        done = EpochDone(lease=lease, epoch=epoch, metrics={"val_loss": 0.5}, elapsed_s=1.0, checkpoint_error=full)
+        yard.say(0, done)
+    assert capsys.readouterr().out.count("no space left on device") == 1
+    assert [letter.measurement.checkpoint for letter in yard.outbox.measurements(10)] == [False, False]
 
 
 def test_at_the_end_what_has_not_begun_is_released_and_so_is_what_still_comes(yard: Yard) -> None:

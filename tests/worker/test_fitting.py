@@ -16,6 +16,7 @@ from tests.worker import lines
 from tests.worker.wire import assignment
 from worker.callbacks import StopRequest
 from worker.channel import EpochDone
+from worker.checkpoints.shelf import Shelf
 from worker.fitting import Result, Trainer
 
 
@@ -27,7 +28,8 @@ class Desk:
         self.stop = StopRequest()
         objectives: dict[str, Any] = {name: kind for name, kind in vars(lines).items() if isinstance(kind, type)}
         self.checkpoints = tmp_path / "checkpoints"
-        self.trainer = Trainer(objectives, tmp_path, self.checkpoints if checkpoints else None, self.take)
+        best = self.checkpoints if checkpoints else None
+        self.trainer = Trainer(objectives, tmp_path, best, Shelf(tmp_path / "resume"), self.take)
         self.stop_after: int | None = None
 
     def take(self, done: EpochDone) -> None:
@@ -57,6 +59,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_every_epoch_is_reported_with_all_its_metrics(desk: Desk) -> None:
     assert desk.train() == Result(Outcome.COMPLETE)
     assert desk.epochs() == [1, 2, 3]
+    assert [done.is_last for done in desk.sent] == [False, False, True]
     assert set(desk.sent[0].metrics) == {"loss", "val_loss"}
     assert desk.curve() == sorted(desk.curve(), reverse=True)
     elapsed = [done.elapsed_s for done in desk.sent]
@@ -89,6 +92,7 @@ def test_early_stopping_is_keras_s_own_with_all_its_arguments(desk: Desk) -> Non
     assert desk.train(max_epochs=50, early_stopping=stopping) == Result(Outcome.COMPLETE)
     # Epochs 1-3 are not watched, the 4th is the first best, two more bring no such gain.
     assert desk.epochs() == [1, 2, 3, 4, 5, 6]
+    assert [done.is_last for done in desk.sent] == [False] * 5 + [True]
 
 
 def test_early_stopping_follows_the_direction_of_the_study(desk: Desk) -> None:
@@ -129,7 +133,7 @@ def test_a_request_for_the_end_of_the_epoch_reports_that_epoch(desk: Desk) -> No
         def fit_options(self, params: Any) -> dict[str, Any]:
             return {"callbacks": [keras.callbacks.LambdaCallback(on_train_batch_begin=ask)]}
 
-    trainer = Trainer({"Line": Asking}, desk.checkpoints, None, desk.take)
+    trainer = Trainer({"Line": Asking}, desk.checkpoints, None, Shelf(desk.checkpoints), desk.take)
     assert trainer.train(desk.assignment(max_epochs=50), desk.stop) == Result(None)
     assert desk.epochs() == [1]
 

@@ -10,11 +10,12 @@ import httpx2
 import pytest
 
 from caviar.contract.errors import Unauthorized, Unavailable
-from caviar.contract.messages import Finish, Release
+from caviar.contract.messages import Finish, Release, TrialStatus
 from caviar.contract.states import Decision, Outcome, TrialState
 from tests.worker.wire import DEADLINE_S, TOKEN, Service, Trial, measurement
 from worker.api import WorkerApi
 from worker.backoff import Backoff
+from worker.checkpoints.shelf import Shelf
 from worker.events import LeaseGone
 from worker.outbox import Outbox
 from worker.sender import Sender
@@ -28,7 +29,9 @@ class Post:
         self.client = client
         self.outbox = Outbox(path)
         self.gone: list[LeaseGone] = []
-        self.sender = Sender(WorkerApi(client), self.outbox, self.gone.append, Backoff(random.Random(1), first_s=0.01))
+        self.shelf = Shelf(path.parent / "resume")
+        backoff = Backoff(random.Random(1), first_s=0.01)
+        self.sender = Sender(WorkerApi(client), self.outbox, self.shelf, self.gone.append, backoff)
 
     def hold(self) -> Trial:
         """A new trial, given to this worker."""
@@ -114,13 +117,53 @@ def test_a_decision_ends_the_run_without_a_finish(post: Post, decision: Decision
     post.hold()
     post.hold()
     post.service.decide = lambda trial_id, epoch: decision if (trial_id, epoch) == (1, 1) else Decision.CONTINUE
-    post.outbox.put(measurement(1, 1))
+    post.outbox.put(measurement(1, 1, checkpoint=True))
     post.outbox.put(measurement(2, 1))
     post.outbox.end(Finish(lease="lease-1-1", outcome=Outcome.COMPLETE))
     post.sender.deliver()
     assert post.gone == [LeaseGone("lease-1-1", "pruned")]
     assert post.paths() == ["measurements"]
     assert post.outbox.leases() == ["lease-2-1"]
+
+
+def test_the_epochs_after_a_pause_are_lost(post: Post) -> None:
+    trial = post.hold()
+    post.service.decide = lambda _trial_id, epoch: Decision.PAUSE if epoch == 2 else Decision.CONTINUE
+    for epoch in (1, 2, 3, 4):
+        post.outbox.put(measurement(1, epoch, checkpoint=epoch == 2))
+    post.outbox.end(Finish(lease="lease-1-1", outcome=Outcome.COMPLETE))
+    post.sender.deliver()
+    assert {event.lease for event in post.gone} == {"lease-1-1"}
+    assert (sorted(trial.epochs), trial.checkpoint_epoch, trial.finish) == ([1, 2], 2, None)
+    assert post.outbox.is_settled
+
+
+@pytest.mark.parametrize(("ending", "is_kept"), [
+    (Finish(lease="lease-1-1", outcome=Outcome.COMPLETE), False), (Release(lease="lease-1-1"), True),
+])  # fmt: skip
+def test_with_the_end_of_a_trial_its_checkpoints_go(post: Post, ending: Finish | Release, *, is_kept: bool) -> None:
+    post.hold()
+    for trial_id in (1, 2):
+        post.shelf.path(trial_id, 4).parent.mkdir(parents=True)
+        post.shelf.path(trial_id, 4).touch()
+    post.outbox.end(ending)
+    post.service.is_away = True
+    with pytest.raises(Unavailable):
+        post.sender.deliver()
+    assert post.shelf.trials() == [1, 2]
+    post.service.is_away = False
+    post.sender.deliver()
+    assert post.shelf.trials() == ([1, 2] if is_kept else [2])
+
+
+def test_the_checkpoints_of_a_trial_that_is_tried_again_stay(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    post.hold()
+    post.shelf.path(1, 4).parent.mkdir(parents=True)
+    waiting = TrialStatus(trial_id=1, state=TrialState.WAITING)
+    monkeypatch.setattr(WorkerApi, "finish", lambda _api, _trial_id, _body: waiting)
+    post.outbox.end(Finish(lease="lease-1-1", outcome=Outcome.FAILED))
+    post.sender.deliver()
+    assert post.shelf.trials() == [1]
 
 
 def test_a_lost_trial_is_dropped_and_the_others_of_the_request_are_stored(post: Post) -> None:

@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, folder: Path, objectives: tuple[str, ...] = (str(LINES),)) -> None:
         self.events: queue.SimpleQueue[SlotSaid | SlotExited] = queue.SimpleQueue()
         self.seen: list[Message | SlotExited] = []
-        setup = Setup(objectives=objectives, data_dir=folder, checkpoints_dir=None)
+        setup = Setup(objectives=objectives, data_dir=folder, checkpoints_dir=None, resume_dir=folder)
         environment = training_environment({**os.environ, "CAVIAR_TOKEN": "secret"}, thread_environment(1))
         self.slot = Slot(0, setup, environment, folder / "slot.log", self.events.put)
 
@@ -149,8 +149,9 @@ from worker.cores import thread_environment
 from worker.slot import Slot, training_environment
 
 events = queue.SimpleQueue()
-setup = Setup(objectives=(), data_dir=Path(sys.argv[1]), checkpoints_dir=None)
-slot = Slot(0, setup, training_environment(os.environ, thread_environment(1)), Path(sys.argv[1]) / "log", events.put)
+folder = Path(sys.argv[1])
+setup = Setup(objectives=(), data_dir=folder, checkpoints_dir=None, resume_dir=folder)
+slot = Slot(0, setup, training_environment(os.environ, thread_environment(1)), folder / "log", events.put)
 slot.start()
 while not isinstance(events.get(timeout=100).message, Ready):
     pass

@@ -13,11 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from caviar.contract.messages import Checkpoint
 from caviar.contract.states import Decision, Outcome, TrialState
 from caviar.contract.study import ObjectiveRef
 from tests.worker.wire import DEADLINE_S, TOKEN, Service, Trial
+from worker.checkpoints.shelf import shelf_of
 
 LINES = Path(__file__).parent / "lines.py"
+CURVES = LINES.with_name("curves.py")
 MAIN = "import worker.main, worker.settings; raise SystemExit(worker.main.run(worker.settings.WorkerSettings()))"
 COMMAND = [sys.executable, "-c", MAIN]
 LONG = 10**6
@@ -32,7 +35,8 @@ def start(service: Service, tmp_path: Path) -> Iterator[Start]:
 
     def launch(**settings: object) -> subprocess.Popen[bytes]:
         chosen = {"url": service.url, "token": TOKEN, "name": "rig", "state_dir": tmp_path / "rig",
-                  "threads_per_slot": 1, "claim_wait_s": 0.2, **settings}  # fmt: skip
+                  "resume_dir": tmp_path / "resume", "threads_per_slot": 1, "claim_wait_s": 0.2,
+                  **settings}  # fmt: skip
         chosen.setdefault("objectives", f'["{LINES}"]')
         variables = {f"CAVIAR_{name.upper()}": str(value) for name, value in chosen.items()}
         with (tmp_path / "worker.log").open("ab") as log:
@@ -202,3 +206,48 @@ def test_a_wrong_token_or_a_broken_file_ends_it_with_a_reason(service: Service, 
     assert "broken.py" in log
     assert "SyntaxError" in log
     assert service.workers == {}
+
+
+def ready_for_curves(service: Service, **changes: object) -> Trial:
+    return add(service, "Wave", max_epochs=8, checkpoint_epochs=[2, 5], **changes)
+
+
+def test_a_paused_trial_goes_on_in_another_worker_with_the_same_curve(
+    service: Service, start: Start, tmp_path: Path
+) -> None:
+    home = {"objectives": f'["{CURVES}"]'}
+    service.decide = lambda trial_id, epoch: Decision.PAUSE if (trial_id, epoch) == (1, 2) else Decision.CONTINUE
+    paused = ready_for_curves(service)
+    first = start(**home)
+    service.wait_for(lambda: paused.state is TrialState.PAUSED, "the pause")
+    whole = ready_for_curves(service)
+    service.wait_for(lambda: whole.state is TrialState.COMPLETE, "the slot to be free for another trial")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(DEADLINE_S) == 0
+    assert sorted(paused.epochs) == [1, 2]
+    service.promote(paused)
+    # Trials of one seed and configuration have one curve, so the second tells what the first one's should be.
+    second = start(**home, name="another", state_dir=tmp_path / "another", exit_when_idle=True)
+    assert second.wait(DEADLINE_S) == 0
+    assert paused.epochs == whole.epochs
+    assert [body for path, body in service.log if path.endswith(":release")] == []
+    assert list((tmp_path / "resume").glob("*/*")) == []
+
+
+def test_a_trial_whose_checkpoint_is_on_another_machine_begins_anew(
+    service: Service, start: Start, tmp_path: Path
+) -> None:
+    service.lease_ttl_s = 0.5
+    lost = ready_for_curves(service, first_epoch=3, checkpoint=Checkpoint(epoch=2))
+    left = tmp_path / "resume"
+    # What a trial that nobody knows has left here goes at a heartbeat.
+    stale = shelf_of(left, service.url).path(99, 4)
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    worker = start(objectives=f'["{CURVES}"]')
+    service.wait_for(lambda: lost.state is TrialState.COMPLETE, "the training")
+    service.wait_for(lambda: not stale.exists(), "the stale checkpoint to go")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(DEADLINE_S) == 0
+    assert (lost.num_releases, sorted(lost.epochs)) == (1, list(range(1, 9)))
+    assert b"checkpoint_missing" in (tmp_path / "worker.log").read_bytes()

@@ -22,6 +22,7 @@ from caviar.contract.errors import (
 )
 from caviar.contract.messages import (
     Assignment,
+    Checkpoint,
     Claim,
     Claimed,
     Finish,
@@ -68,7 +69,9 @@ def assignment(trial_id: int = 1, **changes: Any) -> Assignment:
     return Assignment(**{**values, **changes})
 
 
-def measurement(trial_id: int = 1, epoch: int = 1, *, lease: str | None = None, value: float = 0.5) -> Measurement:
+def measurement(
+    trial_id: int = 1, epoch: int = 1, *, lease: str | None = None, value: float = 0.5, checkpoint: bool = False
+) -> Measurement:
     """A measurement of a trial."""
     return Measurement(
         trial_id=trial_id,
@@ -76,6 +79,7 @@ def measurement(trial_id: int = 1, epoch: int = 1, *, lease: str | None = None, 
         epoch=epoch,
         metrics={"val_loss": value},
         elapsed_s=float(epoch),
+        checkpoint=checkpoint,
     )
 
 
@@ -89,6 +93,7 @@ class Trial:
     epochs: dict[int, dict[str, float]] = field(default_factory=dict)
     finish: Finish | None = None
     num_releases: int = 0
+    checkpoint_epoch: int | None = None
 
 
 class Service:
@@ -123,6 +128,21 @@ class Service:
         with self.changed:
             trial.lease, trial.state = None, TrialState.WAITING
             self.changed.notify_all()
+
+    def promote(self, trial: Trial) -> None:
+        """Let a paused trial go on from its checkpoint."""
+        with self.changed:
+            assert trial.state is TrialState.PAUSED
+            assert trial.checkpoint_epoch is not None
+            self._begin_after(trial, trial.checkpoint_epoch)
+            trial.state = TrialState.WAITING
+            self.changed.notify_all()
+
+    @staticmethod
+    def _begin_after(trial: Trial, epoch: int) -> None:
+        trial.epochs = {number: metrics for number, metrics in trial.epochs.items() if number <= epoch}
+        start = {"first_epoch": epoch + 1, "checkpoint": Checkpoint(epoch=epoch) if epoch else None}
+        trial.assignment = trial.assignment.model_copy(update=start)
 
     def handle(self, path: str, authorization: str, body: bytes) -> View:
         """Answer a request, or raise what its answer is."""
@@ -172,12 +192,16 @@ class Service:
         trial.lease = f"lease-{trial.assignment.trial_id}-{time.monotonic_ns()}"
         trial.state = TrialState.RUNNING
         trial.assignment = trial.assignment.model_copy(update={"lease": trial.lease, "attempt": attempt})
-        trial.epochs = {}
+        self._begin_after(trial, trial.assignment.first_epoch - 1)
         return trial.assignment
 
     def _heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
         held = {trial.lease for trial in self.trials.values()}
-        return HeartbeatAnswer(lost=[lease for lease in beat.leases if lease not in held])
+        done = [number for number in beat.checkpoints if self._is_over(number)]
+        return HeartbeatAnswer(lost=[lease for lease in beat.leases if lease not in held], discard=done)
+
+    def _is_over(self, trial_id: int) -> bool:
+        return trial_id not in self.trials or self.trials[trial_id].state.is_finished
 
     def _report(self, report: Report) -> ReportAnswer:
         refused: list[tuple[Measurement, CaviarError]] = []
@@ -206,6 +230,9 @@ class Service:
         if trial.epochs.setdefault(item.epoch, item.metrics) != item.metrics:
             raise ReportConflict(f"epoch {item.epoch} has other metrics")
         decision = self.decide(item.trial_id, item.epoch)
+        if decision is Decision.PAUSE:
+            assert item.checkpoint, f"trial {item.trial_id} was to be paused without a checkpoint"
+            trial.checkpoint_epoch = item.epoch
         if decision is not Decision.CONTINUE:
             trial.lease = None
             trial.state = TrialState.PRUNED if decision is Decision.STOP else TrialState.PAUSED
@@ -223,6 +250,8 @@ class Service:
         else:
             trial.num_releases += 1
             trial.state = TrialState.WAITING
+            if ending.is_checkpoint_missing:
+                self._begin_after(trial, 0)
         return TrialStatus(trial_id=trial.assignment.trial_id, state=trial.state)
 
 

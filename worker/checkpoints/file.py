@@ -1,0 +1,145 @@
+"""One checkpoint in one file: arrays and a JSON document, nothing pickled; it is there as a whole or not at all.
+
+The file is an NPZ archive (`numpy.load` opens it) with one more member, `facts.json`. Its comment is the SHA-256 of all
+bytes before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from worker.checkpoints.errors import CheckpointBroken, CheckpointMissing
+
+FORMAT = 1
+"""Version of the file; other versions are not read."""
+
+_FACTS = "facts.json"
+_CHECKSUM_BYTES = hashlib.sha256().digest_size * 2
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds.
+
+    Attributes:
+        arrays: Of any shapes and numeric types, bfloat16 and the like included.
+        facts: A JSON document.
+    """
+
+    arrays: Sequence[NDArray[Any]]
+    facts: Mapping[str, Any]
+
+
+def write(path: Path, content: Content) -> None:
+    """Put a checkpoint on disk, in place of a former one of this name; it survives a loss of power.
+
+    Raises:
+        OSError: The disk is full or cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with draft.open("x+b") as file:
+            _pack(file, content)
+            _seal(file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def read(path: Path) -> Content:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointMissing: There is no such file.
+        CheckpointBroken: It is not whole, or of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            _check(file, path)
+            return _unpack(file, path)
+    except FileNotFoundError as error:
+        raise CheckpointMissing(f"there is no file {path}") from error
+    except OSError as error:
+        raise CheckpointBroken(f"{path} cannot be read: {error}") from error
+
+
+def _pack(file: IO[bytes], content: Content) -> None:
+    types = [str(array.dtype) for array in content.arrays]
+    document = json.dumps({"format": FORMAT, "types": types, "facts": content.facts}).encode()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = b"0" * _CHECKSUM_BYTES
+        archive.writestr(_FACTS, document)
+        for number, array in enumerate(content.arrays):
+            with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
+                npy.write_array(member, _plain(array), allow_pickle=False)
+
+
+def _unpack(file: IO[bytes], path: Path) -> Content:
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        document = json.loads(archive.read(_FACTS))
+        if document["format"] != FORMAT:
+            raise CheckpointBroken(f"{path} has format {document['format']}, expected {FORMAT}")
+        arrays = []
+        for number, name in enumerate(document["types"]):
+            with archive.open(f"{number}.npy") as member:
+                arrays.append(npy.read_array(member, allow_pickle=False).view(np.dtype(name)))
+    return Content(arrays, document["facts"])
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    # The types that Keras adds to NumPy's, such as bfloat16, are no part of the format: their bits are.
+    return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
+
+
+def _seal(file: IO[bytes]) -> None:
+    file.flush()
+    checksum = _checksum(file)
+    file.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+    file.write(checksum)
+
+
+def _check(file: IO[bytes], path: Path) -> None:
+    size = file.seek(0, os.SEEK_END)
+    if size <= _CHECKSUM_BYTES:
+        raise CheckpointBroken(f"{path} has {size} bytes, expected a whole checkpoint")
+    checksum = _checksum(file)
+    file.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+    if file.read() != checksum:
+        raise CheckpointBroken(f"the content of {path} does not agree with its checksum")
+
+
+def _checksum(file: IO[bytes]) -> bytes:
+    left = file.seek(0, os.SEEK_END) - _CHECKSUM_BYTES
+    file.seek(0)
+    digest = hashlib.sha256()
+    while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest().encode()
+
+
+def _sync_folder(folder: Path) -> None:
+    # The name of the file is on disk only once its folder is.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,145 @@
+"""The order of the training rows: in each epoch another one, which follows from the trial's seed and the epoch alone.
+
+Keras shuffles arrays on TensorFlow by an operation whose state begins anew with every epoch: once the global seed is
+set, all epochs have the same order. So arrays go through a pipeline of our own there. On JAX and torch, Keras draws
+each order from generators that `worker.chance` seeds before each epoch. Anything but arrays is handed to Keras as it
+is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+_DEFAULT_BATCH_SIZE = 32
+# Other options of fit concern the rows as well, so Keras gets the arrays themselves.
+_INDIFFERENT = frozenset({"batch_size", "shuffle", "validation_batch_size", "validation_freq", "validation_steps"})
+
+
+class _NotPlain(Exception):
+    """Something else than arrays of numbers, or arrays of several lengths."""
+
+
+def fit_arguments(
+    train: Any, options: Mapping[str, Any], *, steps_per_execution: int, seed: int, first_epoch: int
+) -> dict[str, Any]:
+    """Arguments of `fit` for a training set and the objective's other options.
+
+    Args:
+        train: The training set of an objective.
+        options: Of `fit`, without callbacks.
+        steps_per_execution: Of the compiled model.
+        seed: Of the trial.
+        first_epoch: The first epoch that will be trained, from 1.
+    """
+    as_given = {**_by_name(train), **options}
+    if not _is_ours(options):
+        return as_given
+    try:
+        rows = _rows(train)
+    except _NotPlain:
+        return as_given
+    num_rows = len(_leaves(rows)[0])
+    batch_size = options.get("batch_size") or _DEFAULT_BATCH_SIZE
+    num_steps = -(-num_rows // batch_size)
+    if num_steps % steps_per_execution:
+        # An execution of several steps would run on into the next epoch.
+        return as_given
+    ours = {name: value for name, value in options.items() if name != "batch_size"}
+    ours["validation_batch_size"] = options.get("validation_batch_size") or batch_size
+    dataset = _dataset(rows, num_rows=num_rows, batch_size=batch_size, seed=seed, first_epoch=first_epoch)
+    return {**ours, "x": dataset, "steps_per_epoch": num_steps, "shuffle": False}
+
+
+def _by_name(train: Any) -> dict[str, Any]:
+    if isinstance(train, (tuple, list)):
+        return dict(zip(("x", "y", "sample_weight"), train, strict=False))
+    return {"x": train}
+
+
+def _is_ours(options: Mapping[str, Any]) -> bool:
+    return (
+        keras.backend.backend() == "tensorflow"
+        and options.get("shuffle", True) is True
+        and not options.keys() - _INDIFFERENT
+    )
+
+
+def _rows(train: Any) -> Any:
+    if not isinstance(train, (tuple, list)) or len(train) not in (2, 3) or any(part is None for part in train[:2]):
+        raise _NotPlain
+    parts = [part for part in train if part is not None]
+    if len(parts) == 3 and isinstance(parts[1], (Mapping, list, tuple)):
+        # Keras has rules of its own for the weights of several outputs.
+        raise _NotPlain
+    rows = tuple(_plain(part) for part in parts)
+    if len({len(array) for array in _leaves(rows)}) != 1 or not len(_leaves(rows)[0]):
+        raise _NotPlain
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    array = _array(value)
+    if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype.kind not in "biuf":
+        raise _NotPlain
+    is_float = array.dtype.kind == "f"
+    return array.astype(keras.config.floatx(), copy=False) if is_float else array
+
+
+def _array(value: Any) -> Any:
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.DataFrame):
+        return value.to_numpy()
+    # As Keras does it: a column is a table of one column.
+    if pandas is not None and isinstance(value, pandas.Series):
+        return value.to_numpy()[:, None]
+    return value
+
+
+def _leaves(rows: Any) -> list[Any]:
+    if isinstance(rows, Mapping):
+        return [leaf for item in rows.values() for leaf in _leaves(item)]
+    if isinstance(rows, tuple):
+        return [leaf for item in rows for leaf in _leaves(item)]
+    return [rows]
+
+
+def _dataset(rows: Any, *, num_rows: int, batch_size: int, seed: int, first_epoch: int) -> Any:
+    import tensorflow as tf
+
+    num_full, num_left = divmod(num_rows, batch_size)
+    # Autograph would leave a file in the temporary folder for each function, and there is nothing to convert.
+    as_it_is = tf.autograph.experimental.do_not_convert
+    with tf.device("CPU:0"):
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, rows)
+
+    def order(epoch: Any) -> Any:
+        draws = tf.random.stateless_uniform([num_rows], tf.stack([seed, epoch]), None, None, dtype=tf.int32)
+        return tf.argsort(draws, stable=True)
+
+    def batches(numbers: Any) -> Any:
+        last = tf.data.Dataset.from_tensors(numbers[num_full * batch_size :])
+        if not num_full:
+            return last
+        full = tf.data.Dataset.from_tensor_slices(tf.reshape(numbers[: num_full * batch_size], [num_full, batch_size]))
+        return full.concatenate(last) if num_left else full
+
+    def gather(numbers: Any) -> Any:
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, numbers), tensors)
+
+    # One iterator serves all epochs: to make a new one for each, as Keras does, takes longer than a small epoch.
+    epochs = tf.data.Dataset.range(first_epoch, sys.maxsize)
+    ordered = epochs.map(as_it_is(order)).prefetch(1)
+    dataset = ordered.flat_map(as_it_is(batches)).map(as_it_is(gather)).prefetch(2)
+    plain = tf.data.Options()
+    # Nothing here could be made faster by TensorFlow, and its attempt costs time in every trial.
+    plain.experimental_optimization.apply_default_optimizations = False
+    return dataset.with_options(plain)
