@@ -47,13 +47,14 @@ class Neighbourhood:
         weights = np.array(self.weights)[applies]
         return column[applies].tolist(), (weights / weights.sum()).tolist() if applies.any() else []
 
-    def draw(self, picks: Array, anywhere: Array) -> Array:
+    def draw(self, picks: Array, anywhere: Array, scales: Array | float = 1.0) -> Array:
         """Points near members of the elite; steps beyond the range end on its edge.
 
         Args:
             picks: Uniform draws, shape `(m, 1 + num_parameters)`: the first for the member, one for each parameter.
             anywhere: Uniform draws that replace a coordinate of which the elite knows nothing, shape
                 `(m, num_parameters)`.
+            scales: What the steps of each point are multiplied by, shape `(m, 1)`.
         Returns:
             Unit coordinates of all parameters, whether they will apply or not, shape `(m, num_parameters)`.
         """
@@ -61,7 +62,7 @@ class Neighbourhood:
         centres = self._units[chosen]
         for position in np.flatnonzero(np.isnan(centres).any(axis=0)).tolist():
             self._lend(position, centres, anywhere)
-        near = np.clip(centres + self.steps * ndtri(picks[:, 1:]), 0.0, 1.0)
+        near = np.clip(centres + scales * self.steps * ndtri(picks[:, 1:]), 0.0, 1.0)
         choices = np.where(picks[:, 1:] < UNIFORM_SHARE, anywhere, centres)
         points: Array = np.where(self._unordered, choices, near)
         return np.where(np.isnan(points), anywhere, points)

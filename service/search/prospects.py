@@ -21,6 +21,10 @@ Array = npt.NDArray[np.float64]
 
 # Of the configurations that a draw chooses among, so many lie anywhere, the others near the elite.
 ANYWHERE_SHARE = 0.5
+# With more results than this, some steps are shorter: the finest of twice as many half as long, and so on.
+_COARSE_RESULTS = 100
+_FINEST = 1 / 32
+_NUM_SCALES = 8
 # A gain below this, in standard deviations of the results, is not worth a trial.
 _LEAST_GAIN = 0.1
 # Figures of the model that are kept: what rounding in linear algebra does to the others must not matter.
@@ -67,10 +71,17 @@ class Prospects:
             return points_within(self._mirror.space, self._windows, anywhere)
         if not self.near.elite:
             return anywhere
-        nearby = self.near.draw(uniform_array((count, 1 + width), *key, "nearby"), anywhere)
+        nearby = self.near.draw(uniform_array((count, 1 + width), *key, "nearby"), anywhere, self._scales(count))
         # Alternating, so that any first few hold both kinds.
         is_anywhere = (np.arange(count) + 1) * ANYWHERE_SHARE % 1 < ANYWHERE_SHARE
         return np.where(is_anywhere[:, None], anywhere, nearby)
+
+    def _scales(self, count: int) -> Array:
+        # A model that knows much is sure of what lies a wide step away, and would look for news far off only.
+        finest = min(max(_COARSE_RESULTS / max(self._surrogate.num_results, 1), _FINEST), 1.0)
+        exponents = np.arange(count) // 2 % _NUM_SCALES / (_NUM_SCALES - 1)
+        scales: Array = finest**exponents
+        return scales[:, None]
 
     def order(self, points: Array) -> npt.NDArray[np.intp]:
         """Positions of the points, the most promising first."""

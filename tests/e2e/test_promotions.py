@@ -26,27 +26,27 @@ def _until_ended(here: Site, name: str) -> None:
 
 
 def _check_promotions(client: Client, name: str, rungs: list[int]) -> int:
-    """Assert that every decision says its grounds and that every curve has no gap; the number of promotions."""
-    num_promotions = 0
+    """Assert that decisions say their grounds and that no curve has a gap; how often a trial went on from a rung."""
+    num_gone_on = 0
     for trial in client.trials(name):
         detail = client.trial(trial.trial_id)
         assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED), trial
         assert sorted(_curve(client, trial.trial_id, "val_loss")) == list(range(1, trial.num_epochs + 1))
-        for attempt in detail.attempts[1:]:
-            assert attempt.first_epoch - 1 in rungs, "it went on from a checkpoint"
+        for attempt in detail.attempts:
+            assert attempt.first_epoch - 1 in (0, *rungs), "it went on from a checkpoint, if there was one"
         for decision in detail.decisions:
             assert decision.epoch in rungs
             assert {"rule", "rung", "value", "threshold", "rank", "kept", "peers"} <= set(decision.evidence)
             is_kept = decision.evidence["rank"] <= decision.evidence["kept"]
+            num_gone_on += decision.decision in ("promote", "continue")
             if decision.decision == "promote":
-                num_promotions += 1
                 assert is_kept or decision.evidence["last_call"]
             elif decision.decision == "continue":
                 assert is_kept
         if trial.state is TrialState.PRUNED:
             assert trial.evidence is not None
             assert trial.evidence["study_ended"] == "max_trials"
-    return num_promotions
+    return num_gone_on
 
 
 def test_restarts_lose_no_rung_no_round_and_no_paused_trial(tmp_path: Path) -> None:
@@ -71,7 +71,8 @@ def test_restarts_lose_no_rung_no_round_and_no_paused_trial(tmp_path: Path) -> N
         study = here.client.study("climb")
         assert (study.state, study.num_trials) == (StudyState.COMPLETE, 40)
         assert len(here.client.rounds("climb").items) > 3
-        assert _check_promotions(here.client, "climb", [1, 3]) > 5
+        # Of 40 trials one in three goes on from the first rung, and of these one in three from the second.
+        assert _check_promotions(here.client, "climb", [1, 3]) >= 13 + 4
         replay = here.client.replay("climb")
         assert (replay.is_identical, replay.num_checked) == (True, 40)
 
@@ -87,11 +88,11 @@ def test_a_curve_is_the_same_with_pauses_and_a_killed_worker_as_without(tmp_path
         first = here.start_worker("first")
         here.start_worker("second")
         _until_ended(here, "straight")
-        here.client.create_study(_small("paused", {"kind": "asha", "min_resource": 2, "reduction_factor": 2}))
+        here.client.create_study(_small("paused", {"kind": "asha", "min_resource": 2, "reduction_factor": 3}))
         until(lambda: num_epochs(here.client, "paused") >= 8, deadline_s=_DEADLINE_S, what="8 epochs")
         first.signal(signal.SIGKILL)
         _until_ended(here, "paused")
-        assert _check_promotions(here.client, "paused", [2, 4]) > 0
+        assert _check_promotions(here.client, "paused", [2]) > 0
         straight = {trial.number: trial for trial in here.client.trials("straight")}
         num_resumed = 0
         for trial in here.client.trials("paused"):
@@ -102,5 +103,5 @@ def test_a_curve_is_the_same_with_pauses_and_a_killed_worker_as_without(tmp_path
             attempts = here.client.trial(trial.trial_id).attempts
             num_resumed += sum(attempt.first_epoch > 1 for attempt in attempts)
             paused = [attempt.end for attempt in attempts if attempt.end is AttemptEnd.PAUSED]
-            assert len(paused) <= 2
+            assert len(paused) <= 1
         assert num_resumed > 0
