@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from caviar.contract.messages import Assignment, Checkpoint, Finish, Release
 from caviar.contract.states import Outcome
@@ -142,27 +143,24 @@ def test_a_checkpoint_is_told_with_its_epoch_and_a_pause_frees_the_slot(yard: Ya
     assert (yard.outbox.is_settled, yard.crew.num_free) == (True, 1)
 
 
-def test_a_trial_whose_checkpoint_is_missing_is_released_with_that_word(
-    yard: Yard, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_whose_checkpoint_is_missing_is_released_with_that_word(yard: Yard) -> None:
     yard.ready(0)
     lease = yard.give(first_epoch=5, checkpoint=Checkpoint(epoch=4))
     missing = "CheckpointMissing: there is no file"
-    yard.say(0, Ended(lease=lease, outcome=None, error=None, missing_checkpoint=missing, memory_bytes=5000))
+    with capture_logs() as logged:
+        yard.say(0, Ended(lease=lease, outcome=None, error=None, missing_checkpoint=missing, memory_bytes=5000))
     assert yard.endings() == [Release(lease=lease, is_checkpoint_missing=True)]
-    assert missing in capsys.readouterr().out
+    assert missing in [entry.get("detail") for entry in logged]
 
 
-def test_a_checkpoint_that_cannot_be_written_is_logged_once_per_trial(
-    yard: Yard, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_logged_once_per_trial(yard: Yard) -> None:
     yard.ready(0)
-    lease = yard.give()
-    for epoch in (2, 8):
-        full = "OSError: no space left on device"
-        done = EpochDone(lease=lease, epoch=epoch, metrics={"val_loss": 0.5}, elapsed_s=1.0, checkpoint_error=full)
-        yard.say(0, done)
-    assert capsys.readouterr().out.count("no space left on device") == 1
+    lease, full = yard.give(), "OSError: no space left on device"
+    with capture_logs() as logged:
+        for epoch in (2, 8):
+            done = EpochDone(lease=lease, epoch=epoch, metrics={"val_loss": 0.5}, elapsed_s=1.0, checkpoint_error=full)
+            yard.say(0, done)
+    assert [entry.get("detail") for entry in logged].count(full) == 1
     assert [letter.measurement.checkpoint for letter in yard.outbox.measurements(10)] == [False, False]
 
 

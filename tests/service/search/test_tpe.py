@@ -147,10 +147,11 @@ def test_what_was_learnt_since_the_last_ask_counts(options: dict[str, Any]) -> N
 
 def test_a_retried_trial_is_pending_again() -> None:
     play = play_of(20)
-    told(play.mirror)
-    finished = [trial.number for trial in play.mirror.trials if trial.state.is_finished]
-    play.mirror.requeue(finished[0])
-    assert told(play.mirror)[finished[0]][1] is OptunaState.RUNNING
+    ended = next(trial.number for trial in play.mirror.trials if trial.state is TrialState.PAUSED)
+    play.mirror.end(ended, TrialState.PRUNED, StopReason.PRUNED)
+    assert told(play.mirror)[ended][1] is OptunaState.PRUNED
+    play.mirror.requeue(ended)
+    assert told(play.mirror)[ended][1] is OptunaState.RUNNING
     assert told(play.mirror) == told(rebuilt(play.mirror))
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from caviar.contract.study import ObjectiveRef
 from tests.worker.wire import assignment
@@ -54,14 +55,13 @@ def test_no_more_are_listed_than_a_heartbeat_takes(tmp_path: Path, monkeypatch: 
     assert Shelf(tmp_path).trials() == [1, 2]
 
 
-def test_trouble_with_the_folder_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trouble_with_the_folder_stops_nothing(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    assert Shelf(blocked).trials() == []
-    Shelf(blocked).discard([1])
-    printed = capsys.readouterr().out
-    assert "checkpoints_not_listed" in printed
-    assert "checkpoint_not_removed" in printed
+    with capture_logs() as logged:
+        assert Shelf(blocked).trials() == []
+        Shelf(blocked).discard([1])
+    assert [entry["event"] for entry in logged] == ["checkpoints_not_listed", "checkpoint_not_removed"]
 
 
 def test_a_trial_is_the_same_in_all_its_attempts_and_unlike_any_other() -> None:
