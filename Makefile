@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SCRIPTS := .ci/run scripts/chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench constraints clean
+.PHONY: help setup demo test lint types check bench peers constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,13 @@ types: setup ## mypy --strict
 
 check: lint types test ## all that must hold before a change lands
 
-bench: setup ## the figures that the README quotes
-	for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done
+bench: setup ## what a training and a search cost; docs/benchmarks.md tells of the other figures
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/search_cost.py
+
+peers: setup ## real trainings against other tuners, which are installed first; most of an hour
+	$(BIN)/pip install -qq --disable-pip-version-check -e '.[benchmarks]'
+	$(BIN)/python benchmarks/search_real.py
 
 # From the registry that holds the published files: a machine's own mirror folders may hold files of other hashes.
 COMPILE = env -u UV_INDEX -u UV_FIND_LINKS UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --upgrade \

@@ -5,7 +5,7 @@ asks for work, tells every epoch, and is answered `continue`, `pause` or `stop`.
 cases of the service on a database in memory, Optuna's as the simulator drives them. The score is the normalised regret
 of the best value seen so far: 0 is the best of many random configurations of the task, 1 the median of them.
 
-    python benchmarks/search_quality.py [--simulator FOLDER] [--judgement] [--only caviar:tpe,optuna:tpe] [--seeds 4]
+    python benchmarks/search_quality.py --simulator FOLDER [--judgement] [--only caviar:tpe,optuna:tpe] [--seeds 4]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search.simulator import DEFAULT_FOLDER, CaviarSearcher, Scales, load
+from benchmarks.search.simulator import CaviarSearcher, Scales, load
 from service.search.registry import PRUNERS, SAMPLERS
 
 OURS: dict[str, dict[str, Any]] = {
@@ -245,7 +245,7 @@ def _compare(arguments: argparse.Namespace, pool: ProcessPoolExecutor) -> dict[s
 def main() -> None:
     """Compare the strategies and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulator", type=Path, default=DEFAULT_FOLDER, metavar="FOLDER", help="holds the simulator")
+    parser.add_argument("--simulator", type=Path, required=True, metavar="FOLDER", help="holds the simulator")
     parser.add_argument("--only", help="strategies by comma, such as caviar:tpe,optuna:tpe+asha")
     parser.add_argument(
         "--variant",

@@ -16,7 +16,6 @@ from caviar.contract.messages import Assignment
 from caviar.contract.states import TrialState
 from caviar.contract.study import StudySpec
 
-DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "lcbench"
 _PROGRAM = "lcbench.py"
 
 
