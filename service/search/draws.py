@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-
-_NORMAL = NormalDist()
 
 
 def derive(*parts: int | str) -> int:
@@ -40,8 +37,3 @@ def uniform_array(shape: tuple[int, ...], *parts: int | str) -> npt.NDArray[np.f
     words = np.random.Philox(key=derive(*parts)).random_raw(math.prod(shape)).reshape(shape)
     drawn: npt.NDArray[np.float64] = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return drawn
-
-
-def normals(count: int, *parts: int | str) -> list[float]:
-    """Independent draws from the standard normal distribution, by inversion; arguments as for `uniforms`."""
-    return [_NORMAL.inv_cdf(u) for u in uniforms(count, *parts)]

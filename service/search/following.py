@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import StudySpec
 from caviar.contract.views import RoundView
-from service.search.mirror import Mirror, TrialRecord
+from service.search.mirror import Mirror
 
 
 def apply_event(mirror: Mirror, kind: str, data: Any) -> None:
@@ -48,7 +49,7 @@ def moved(mirror: Mirror, spec: StudySpec) -> Mirror:
     for opened in mirror.rounds:
         fresh.open_round(opened)
     for trial in mirror.trials:
-        _copy(fresh, trial)
+        fresh.restore(replace(trial, values=dict(sorted(trial.values.items()))))
     return fresh
 
 
@@ -68,18 +69,3 @@ def _import(mirror: Mirror, data: Any) -> None:
     for epoch, value in sorted((int(epoch), value) for epoch, value in data["values"].items()):
         mirror.measure(data["number"], epoch, value)
     _end(mirror, data)
-
-
-def _copy(mirror: Mirror, trial: TrialRecord) -> None:
-    mirror.add(trial.number, trial.trial_id, trial.params, round=trial.round, is_proposed=trial.is_proposed)
-    has_begun = trial.state is not TrialState.WAITING or bool(trial.values or trial.promoted_epoch)
-    if has_begun:
-        mirror.start(trial.number, promoted_epoch=trial.promoted_epoch)
-    for epoch, value in sorted(trial.values.items()):
-        mirror.measure(trial.number, epoch, value)
-    if trial.state is TrialState.WAITING and has_begun:
-        mirror.requeue(trial.number)
-    elif trial.state is TrialState.PAUSED:
-        mirror.pause(trial.number)
-    elif trial.state.is_finished:
-        mirror.end(trial.number, trial.state, trial.stop_reason)

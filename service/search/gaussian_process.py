@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr, ndtri
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 Array = npt.NDArray[np.float64]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from optuna.storages import InMemoryStorage
@@ -23,7 +22,7 @@ from caviar.contract.space import CategoricalParameter, Space
 from caviar.contract.states import TrialState
 from service.search.draws import derive
 from service.search.mirror import Mirror, TrialRecord
-from service.search.optuna_mirror import distribution_of, internal_values
+from service.search.optuna_mirror import EPOCH_ZERO, distribution_of, internal_values
 from service.search.parameters import AnyParameter, choice_at, is_unordered
 from service.search.ranking import Ranking
 from service.search.rungs import study_rungs
@@ -41,7 +40,6 @@ _MAX_DEPTH = 8
 _MIDDLE = 0.5
 # Its multiples fall evenly into [0, 1), however many of them there are.
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-_EPOCH_ZERO = datetime(1970, 1, 1)  # noqa: DTZ001 - Optuna's times are naive, and nothing looks at these
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ class _ComparedStudy(Study):
                 FrozenTrial(
                     number=number, trial_id=number, state=OptunaState.COMPLETE, value=float(trial.place), params=params,
                     distributions={name: kept[name] for name in params}, user_attrs={}, system_attrs={},
-                    intermediate_values={}, datetime_start=_EPOCH_ZERO, datetime_complete=_EPOCH_ZERO,
+                    intermediate_values={}, datetime_start=EPOCH_ZERO, datetime_complete=EPOCH_ZERO,
                 )
             )  # fmt: skip
 

@@ -30,7 +30,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 _DESK = 0
 # A study wants both, but what samples is asked directly.
 _ANY, _NONE = optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
-_EPOCH_ZERO = datetime(1970, 1, 1)  # noqa: DTZ001 - Optuna's times are naive, and nothing looks at these
+EPOCH_ZERO = datetime(1970, 1, 1)  # noqa: DTZ001 - Optuna's times are naive, and nothing looks at these
 
 
 class _Shown(InMemoryStorage):
@@ -154,8 +154,8 @@ def _state(result: Result) -> OptunaState:
 def _trial(number: int, trial_id: int, state: OptunaState) -> FrozenTrial:
     return FrozenTrial(
         number=number, trial_id=trial_id, state=state, value=None, values=None, params={}, distributions={},
-        user_attrs={}, system_attrs={}, intermediate_values={}, datetime_start=_EPOCH_ZERO,
-        datetime_complete=_EPOCH_ZERO if state.is_finished() else None,
+        user_attrs={}, system_attrs={}, intermediate_values={}, datetime_start=EPOCH_ZERO,
+        datetime_complete=EPOCH_ZERO if state.is_finished() else None,
     )  # fmt: skip
 
 

@@ -145,10 +145,6 @@ class RungIndex(Index):
             insort(self.paused[len(new) - 1], (new[-1], trial.number))
         self._count_beyond(trial)
 
-    def rank(self, level: int, entry: Entry) -> int:
-        """How many of those recorded at a rung are better, not counting the trial itself."""
-        return bisect_left(self.recorded[level], entry)
-
     def _count_beyond(self, trial: TrialRecord) -> None:
         rungs, last = self.ladder.rungs, max(trial.values, default=0)
         # A promoted trial whose checkpoint was lost begins anew, but it has gone on.
