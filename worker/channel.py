@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from caviar.contract.fleet import Device
 from caviar.contract.messages import Assignment, OfferedObjective, TrainingError
-from caviar.contract.model import FiniteJson, View
+from caviar.contract.model import View
 from caviar.contract.states import Outcome
 
 
@@ -64,7 +65,7 @@ class Ready(View):
 
     kind: Literal["ready"] = "ready"
     objectives: list[OfferedObjective]
-    devices: list[dict[str, FiniteJson]]
+    devices: list[Device]
     memory_bytes: int
 
 

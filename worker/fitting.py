@@ -1,45 +1,27 @@
-"""Train one assignment with Keras."""
+"""Train one assignment after the other, whatever form their objectives have."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from caviar.contract.messages import Assignment, TrainingError
+from caviar.contract.messages import Assignment
 from caviar.contract.states import Outcome
-from worker import order
-from worker.callbacks import BestWeights, EpochReporter, StopRequest, early_stopping
-from worker.chance import SEEDS, EpochSeeds
+from worker.callbacks import StopRequest
 from worker.channel import EpochDone
-from worker.checkpoints import building, snapshot
 from worker.checkpoints.errors import CheckpointUnusable
-from worker.checkpoints.keeping import Keeping
 from worker.checkpoints.shelf import Shelf
 from worker.failures import NotTrainable, describe, outcome_of, writable
+from worker.forms.keras_form import KerasForm
+from worker.forms.result import Result
 from worker.objectives.errors import Infeasible
-from worker.objectives.loading import fit_options, instantiate
+from worker.objectives.loading import instantiate
 from worker.objectives.protocol import Objective
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a training ended.
-
-    Attributes:
-        outcome: None if it was asked to stop, or could not go on from its checkpoint.
-        error: What went wrong, unless the outcome is `complete` or None.
-        missing_checkpoint: Why it could not go on from its checkpoint.
-    """
-
-    outcome: Outcome | None
-    error: TrainingError | None = None
-    missing_checkpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,41 +65,9 @@ class Trainer:
             gc.freeze()
 
     def _fit(self, assignment: Assignment, stop: StopRequest, started: float) -> Result:
-        keeping = Keeping(self.shelf, assignment)
-        former = keeping.load()
         objective = self._objective(assignment)
-        seed = assignment.seed % SEEDS
-        keras.utils.set_random_seed(seed)
-        train, validation = _two_sets(objective.data(assignment.params))
-        # Whether the data was loaded or remembered must not change the initial weights.
-        keras.utils.set_random_seed(seed)
-        model = objective.build(assignment.params)
-        options = fit_options(objective, assignment.params)
-        callbacks = [*(options.pop("callbacks", None) or ()), *self._callbacks(assignment)]
-        reporter = self._reporter(assignment, stop, started, keeping, callbacks)
-        restorers = []
-        if former is not None:
-            building.build(model, train)
-            snapshot.put_variables(former, model)
-            restorers = [snapshot.StateRestorer(former, callbacks)]
-        if stop.wanted is not None:
-            return Result(None)
-        arguments = order.fit_arguments(
-            train,
-            options,
-            steps_per_execution=model.steps_per_execution,
-            seed=seed,
-            first_epoch=assignment.first_epoch,
-        )
-        model.fit(
-            validation_data=validation,
-            initial_epoch=assignment.first_epoch - 1,
-            epochs=assignment.max_epochs,
-            callbacks=[EpochSeeds(seed), *callbacks, *restorers, reporter],
-            verbose=0,
-            **arguments,
-        )
-        return _result(reporter)
+        form = KerasForm(self.checkpoints_dir, self.shelf, self.send)
+        return form.train(objective, assignment, stop, started)
 
     def _objective(self, assignment: Assignment) -> Objective:
         name = assignment.objective.name
@@ -135,66 +85,3 @@ class Trainer:
             metric=assignment.metric,
             max_epochs=assignment.max_epochs,
         )
-
-    def _reporter(
-        self, assignment: Assignment, stop: StopRequest, started: float, keeping: Keeping, callbacks: Sequence[Any]
-    ) -> EpochReporter:
-        metric, stopping = assignment.metric.name, assignment.early_stopping
-        monitor = (stopping.monitor if stopping else None) or metric
-
-        def send(epoch: int, metrics: dict[str, float], elapsed_s: float) -> None:
-            # A training that ends by itself here has nothing to go on to.
-            is_last = reporter.is_over(epoch)
-            is_due = keeping.is_due(epoch) and not is_last
-            error = keeping.keep(reporter.model, callbacks, epoch) if is_due else None
-            self.send(
-                EpochDone(
-                    lease=assignment.lease,
-                    epoch=epoch,
-                    metrics=metrics,
-                    elapsed_s=elapsed_s,
-                    checkpoint=is_due and error is None,
-                    checkpoint_error=error and writable(error),
-                    is_last=is_last,
-                )
-            )
-
-        reporter = EpochReporter(
-            send,
-            metric=metric,
-            required=(metric, monitor),
-            stop=stop,
-            started=started,
-            max_seconds=assignment.max_trial_seconds,
-        )
-        return reporter
-
-    def _callbacks(self, assignment: Assignment) -> list[keras.callbacks.Callback]:
-        chosen: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
-        if assignment.early_stopping is not None:
-            chosen.append(early_stopping(assignment.early_stopping, assignment.metric))
-        if self.checkpoints_dir is not None:
-            folder = self.checkpoints_dir / assignment.study
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"trial-{assignment.number:05d}-attempt-{assignment.attempt}.weights.h5"
-            chosen.append(BestWeights(file, assignment.metric))
-        return chosen
-
-
-def _two_sets(sets: Any) -> tuple[Any, Any]:
-    if not isinstance(sets, (tuple, list)) or len(sets) != 2:
-        raise NotTrainable(
-            f"data(params) returned {type(sets).__name__}, expected a pair: the training set and the "
-            "validation set, each (x, y) or anything that Keras's fit accepts"
-        )
-    train, validation = sets
-    return train, tuple(validation) if isinstance(validation, list) else validation
-
-
-def _result(reporter: EpochReporter) -> Result:
-    verdict = reporter.verdict
-    if verdict is None:
-        return Result(Outcome.COMPLETE)
-    if verdict.outcome in (None, Outcome.COMPLETE):
-        return Result(verdict.outcome)
-    return Result(verdict.outcome, TrainingError(kind=verdict.kind, message=verdict.message))

@@ -18,8 +18,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from caviar.contract.fleet import Device
 from caviar.contract.messages import Assignment
-from caviar.contract.model import FiniteJson
 from worker.channel import Broken, Channel, Ended, Message, Ready, Setup, Started, Stop, Train
 from worker.objectives.errors import LoadError
 
@@ -110,17 +110,14 @@ def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
         )
 
 
-def devices() -> list[dict[str, FiniteJson]]:
+def devices() -> list[Device]:
     """What this process trains on: GPUs by Keras's names, or the CPU with its threads."""
     import keras
 
-    threads = int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
-    accelerators = [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
     backend = keras.backend.backend()
-    found: list[dict[str, FiniteJson]] = [
-        {"kind": name.split(":")[0], "name": name, "backend": backend} for name in accelerators
-    ]
-    return found or [{"kind": "cpu", "name": "cpu", "backend": backend, "threads": threads}]
+    accelerators = [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
+    found = [Device(kind="gpu", name=name, facts={"backend": backend}) for name in accelerators]
+    return found or [Device(kind="cpu", name="cpu", facts={"backend": backend})]
 
 
 def memory_bytes() -> int:

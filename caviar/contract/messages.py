@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from caviar.contract.model import STORABLE, JsonObject, Label, Model, View
+from caviar.contract.fleet import Device, Labels, RunFacts, SlotFacts
+from caviar.contract.model import STORABLE, Label, Model, View
 from caviar.contract.space import Params, Space
-from caviar.contract.states import Decision, Outcome, TrialState
+from caviar.contract.states import Decision, Outcome, TrialState, WorkerMode
 from caviar.contract.study import EarlyStopping, Metric, MetricName, ObjectiveName, ObjectiveRef
 from caviar.contract.wording import patterned
 
@@ -40,14 +41,16 @@ class RegisterWorker(Model):
         name: Name for people; workers may share one.
         host: Machine that the worker runs on.
         slots: Trainings that it runs at the same time.
-        devices: What it trains on, free-form facts per device.
+        devices: What it trains on.
+        labels: What its operator says of it; a study may require some of them.
         objectives: What it can train.
     """
 
     name: Label
     host: Label
     slots: Annotated[int, Field(ge=1, le=10_000)] = 1
-    devices: Annotated[list[JsonObject], Field(max_length=1000)] = Field(default_factory=list)
+    devices: Annotated[list[Device], Field(max_length=1000)] = Field(default_factory=list)
+    labels: Labels = Field(default_factory=dict)
     objectives: Annotated[list[OfferedObjective], Field(min_length=1, max_length=1000)]
 
 
@@ -85,9 +88,13 @@ class Checkpoint(View):
 
     Attributes:
         epoch: The last epoch that it holds.
+        size_bytes: Size of the file that the service keeps; None if only a worker keeps it.
+        sha256: Digest of that file, in hexadecimal digits; None as for the size.
     """
 
     epoch: int
+    size_bytes: int | None = None
+    sha256: str | None = None
 
 
 class Assignment(View):
@@ -108,6 +115,11 @@ class Assignment(View):
         first_epoch: The epoch to begin with, from 1.
         checkpoint: What the training goes on from, made by an earlier attempt; None to begin at epoch 1.
         checkpoint_epochs: Epochs, absolute, after which to keep a checkpoint: the trial may be paused there.
+        checkpoint_every_epochs: Keep one also after so many epochs since the last one; None for no such rule.
+        checkpoint_every_s: Keep one also after an epoch that ends so many seconds after the last one; None for no such
+            rule.
+        keep_weights: Whether the service may ask for the weights of the best epoch.
+        is_alone: Whether no other training may share its device: a former attempt ran out of memory.
         max_epochs: The last epoch, absolute.
         max_trial_seconds: Seconds after which to stop; None for no limit.
         early_stopping: When to stop by the trial's own curve; None for never.
@@ -127,6 +139,10 @@ class Assignment(View):
     first_epoch: int
     checkpoint: Checkpoint | None = None
     checkpoint_epochs: list[int] = Field(default_factory=list)
+    checkpoint_every_epochs: int | None = None
+    checkpoint_every_s: float | None = None
+    keep_weights: bool = False
+    is_alone: bool = False
     max_epochs: int
     max_trial_seconds: float | None = None
     early_stopping: EarlyStopping | None = None
@@ -138,10 +154,12 @@ class Claimed(View):
     Attributes:
         assigned: The trials to train now.
         retry_after_s: Seconds after which to claim again when slots are still free.
+        mode: What the operator wants of the worker.
     """
 
     assigned: list[Assignment]
     retry_after_s: float
+    mode: WorkerMode = WorkerMode.WORKING
 
 
 class Heartbeat(Model):
@@ -149,12 +167,14 @@ class Heartbeat(Model):
 
     Attributes:
         leases: Tokens of the trials that are still being trained.
-        devices: Fresh facts per device; None if they are not known.
+        devices: Fresh facts per device; None if nothing new is known.
+        slots: What each slot does now; None if nothing new is known.
         checkpoints: Trials of which the worker keeps checkpoints.
     """
 
     leases: Annotated[list[LeaseToken], Field(max_length=MAX_LEASES)] = Field(default_factory=list)
-    devices: Annotated[list[JsonObject], Field(max_length=1000)] | None = None
+    devices: Annotated[list[Device], Field(max_length=1000)] | None = None
+    slots: Annotated[list[SlotFacts], Field(max_length=10_000)] | None = None
     checkpoints: Annotated[list[TrialId], Field(max_length=MAX_CHECKPOINTS)] = Field(default_factory=list)
 
 
@@ -164,12 +184,12 @@ class HeartbeatAnswer(View):
     Attributes:
         lost: Tokens whose runs are to be dropped.
         discard: Those of the trials in `checkpoints` whose checkpoints nobody needs any more.
-        commands: What the operator asks of the worker; none are defined yet.
+        mode: What the operator wants of the worker.
     """
 
     lost: list[str]
     discard: list[int] = Field(default_factory=list)
-    commands: list[dict[str, Any]] = Field(default_factory=list)
+    mode: WorkerMode = WorkerMode.WORKING
 
 
 class Measurement(Model):
@@ -181,8 +201,9 @@ class Measurement(Model):
         epoch: Completed epochs, from 1, absolute.
         metrics: Finite numbers by name; must hold the study's metric.
         elapsed_s: Seconds of training in this attempt so far.
-        checkpoint: Whether the worker keeps a checkpoint of exactly this epoch.
+        checkpoint: Whether there is a checkpoint of exactly this epoch: on its way to the service no more, but there.
         is_last: Whether the training ends by itself with this epoch: it is then not paused, and its finish follows.
+        facts: Circumstances of the attempt; sent with its first epoch.
     """
 
     trial_id: TrialId
@@ -192,6 +213,7 @@ class Measurement(Model):
     elapsed_s: Annotated[float, Field(ge=0)]
     checkpoint: bool = False
     is_last: bool = False
+    facts: RunFacts | None = None
 
 
 class Report(Model):
@@ -207,11 +229,13 @@ class TrialDecision(View):
         trial_id: The trial.
         decision: Go on, pause or stop.
         reason: Why it is paused or stopped; None to go on. `lease_lost` means that the run is to be dropped.
+        keep_weights: Whether the service wants the weights of its best epoch.
     """
 
     trial_id: int
     decision: Decision
     reason: str | None = None
+    keep_weights: bool = False
 
 
 class Rejected(View):
@@ -258,11 +282,15 @@ class Finish(Model):
         lease: Token of the trial.
         outcome: How the training ended.
         error: What went wrong, unless the outcome is `complete`.
+        facts: Circumstances of the attempt, as far as they are known at its end.
+        log_tail: The last lines that the training wrote to its standard output and error.
     """
 
     lease: LeaseToken
     outcome: Annotated[Outcome, Field(strict=False)]
     error: TrainingError | None = None
+    facts: RunFacts | None = None
+    log_tail: Annotated[str, StringConstraints(max_length=20_000), STORABLE] | None = None
 
 
 class Release(Model):
@@ -285,8 +313,10 @@ class TrialStatus(View):
         trial_id: The trial.
         state: Its state now.
         stop_reason: Why it ended, if it has.
+        keep_weights: Whether the service wants the weights of its best epoch.
     """
 
     trial_id: int
     state: TrialState
     stop_reason: str | None = None
+    keep_weights: bool = False

@@ -80,6 +80,7 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out_of_memory"
     INFEASIBLE = "infeasible"
+    STALLED = "stalled"
 
 
 class AttemptEnd(StrEnum):
@@ -91,6 +92,23 @@ class AttemptEnd(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+
+
+class WorkerMode(StrEnum):
+    """What the operator wants of a worker: to work, to take nothing new, or to end once what it trains is done."""
+
+    WORKING = "working"
+    PAUSED = "paused"
+    DRAINING = "draining"
+
+
+class SlotState(StrEnum):
+    """What a slot does: start its process, wait for a trial, train, or wait after failures in a row."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    TRAINING = "training"
+    PAUSED = "paused"
 
 
 class Direction(StrEnum):

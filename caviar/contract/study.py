@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from caviar.contract.errors import refusal
+from caviar.contract.fleet import Bytes, Labels
 from caviar.contract.model import STORABLE, FiniteJson, JsonObject, Label, Model, Slug
 from caviar.contract.space import ParamName, Params, Space
 from caviar.contract.states import StopReason, TrialState
@@ -134,6 +135,39 @@ class Budget(Model):
         return self
 
 
+class Checkpoints(Model):
+    """Which states of a training are kept: to go on after a loss, and to use the best models.
+
+    A trial that may be paused is kept at that epoch in any case.
+
+    Attributes:
+        every_epochs: Keep one after so many epochs since the last one; None for no such rule.
+        every_s: Keep one after an epoch that ends so many seconds after the last one; None for no such rule.
+        keep_best: Of how many of the best trials the service keeps the weights of the best epoch.
+    """
+
+    every_epochs: Positive | None = None
+    every_s: PositiveSeconds | None = 60.0
+    keep_best: Annotated[int, Field(ge=0, le=1000)] = 3
+
+
+class Requires(Model):
+    """What a worker must have to train a study.
+
+    Attributes:
+        device: Kind of device; None for any.
+        memory_bytes: Memory of one device, at least; of a CPU, the machine's.
+        labels: Labels that its operator has given it, with these values.
+    """
+
+    device: Literal["gpu", "cpu"] | None = None
+    memory_bytes: Annotated[Bytes, Field(ge=1)] | None = None
+    labels: Labels = Field(default_factory=dict)
+
+
+Priority = Annotated[int, Field(ge=-1000, le=1000)]
+
+
 class StudySpec(Model):
     """A study as it is submitted. All but `name` and `objective` have defaults.
 
@@ -147,6 +181,9 @@ class StudySpec(Model):
         early_stopping: When a trial stops by its own curve; None to train all epochs.
         budget: What the study may spend.
         retries: How often a trial is run again after its worker was lost or its training failed.
+        checkpoints: Which states of its trainings are kept.
+        requires: What a worker must have to train it.
+        priority: Workers serve studies of a higher priority first; those of the same one share them.
         seed: Seed of every draw: configurations, initial weights, splits.
         warm_start: Names of other studies whose results this one begins with, where they fit its space.
         tags: Labels for people.
@@ -161,6 +198,9 @@ class StudySpec(Model):
     early_stopping: EarlyStopping | None = EarlyStopping()
     budget: Budget = Budget()
     retries: Annotated[int, Field(ge=0, le=100)] = 2
+    checkpoints: Checkpoints = Checkpoints()
+    requires: Requires = Requires()
+    priority: Priority = 0
     seed: Seed = 0
     warm_start: Annotated[list[Slug], Field(max_length=100)] = Field(default_factory=list)
     tags: Tags = Field(default_factory=dict)
@@ -193,11 +233,17 @@ class StudyEdit(Model):
     Attributes:
         budget: New limits.
         space: A new search space, whole. Trials that do not fit it stay, but the strategy learns nothing from them.
+        priority: Its new priority.
+        requires: What a worker must have from now on, whole.
+        checkpoints: Which states of trainings are kept from now on, whole.
         tags: New labels, in place of all old ones.
     """
 
     budget: BudgetEdit | None = None
     space: Space | None = None
+    priority: Priority | None = None
+    requires: Requires | None = None
+    checkpoints: Checkpoints | None = None
     tags: Tags | None = None
 
 

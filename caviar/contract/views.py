@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
+from caviar.contract.fleet import Device, RunFacts, SlotFacts
 from caviar.contract.model import View
 from caviar.contract.space import Params, Space
-from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
-from caviar.contract.study import Budget, EarlyStopping, Metric, ObjectiveRef, Plugin
+from caviar.contract.states import AttemptEnd, EndReason, Outcome, StopReason, StudyState, TrialState, WorkerMode
+from caviar.contract.study import Budget, Checkpoints, EarlyStopping, Metric, ObjectiveRef, Plugin, Requires
 
 
 class BestTrial(View):
@@ -47,6 +48,9 @@ class StudyView(View):
     early_stopping: EarlyStopping | None
     budget: Budget
     retries: int
+    checkpoints: Checkpoints = Checkpoints()
+    requires: Requires = Requires()
+    priority: int = 0
     seed: int
     warm_start: list[str] = Field(default_factory=list)
     tags: dict[str, str]
@@ -75,7 +79,10 @@ class AttemptView(View):
     """One execution of a trial.
 
     Attributes:
+        outcome: How the training ended, as its worker saw it; None if it did not say.
         evidence: Why a paused trial was promoted, for the attempt that this began.
+        facts: Circumstances, as far as the worker told them.
+        log_tail: The last lines that the training wrote to its standard output and error.
     """
 
     attempt: int
@@ -85,8 +92,28 @@ class AttemptView(View):
     started_at: datetime
     ended_at: datetime | None = None
     end: AttemptEnd | None = None
+    outcome: Outcome | None = None
     error: dict[str, Any] | None = None
     evidence: dict[str, Any] | None = None
+    facts: RunFacts | None = None
+    log_tail: str | None = None
+
+
+class ArtifactView(View):
+    """A file of a trial that the service keeps.
+
+    Attributes:
+        kind: `checkpoint` to go on from, or `weights` of the best epoch.
+        epoch: The last epoch that it holds.
+        size_bytes: Its size.
+        sha256: Its digest, in hexadecimal digits.
+    """
+
+    kind: Literal["checkpoint", "weights"]
+    epoch: int
+    size_bytes: int
+    sha256: str
+    created_at: datetime
 
 
 class DecisionView(View):
@@ -151,12 +178,14 @@ class TrialDetail(TrialView):
     """A trial with its attempts and the decisions about it, oldest first.
 
     Attributes:
+        artifacts: Its files that the service keeps.
         as_of_seq: The last event of the study that its proposal was conditioned on; None if it was not proposed.
     """
 
     metric: Metric
     attempts: list[AttemptView]
     decisions: list[DecisionView] = Field(default_factory=list)
+    artifacts: list[ArtifactView] = Field(default_factory=list)
     as_of_seq: int | None = None
 
 
@@ -401,6 +430,9 @@ class WorkerView(View):
     """A registered worker.
 
     Attributes:
+        labels: What its operator says of it.
+        mode: What the operator wants of it.
+        slot_facts: What each of its slots does, as it said last.
         running: Trials that it holds now.
         is_alive: Whether it gave a sign of life within the lease time.
     """
@@ -409,7 +441,10 @@ class WorkerView(View):
     name: str
     host: str
     slots: int
-    devices: list[dict[str, Any]]
+    devices: list[Device]
+    labels: dict[str, str] = Field(default_factory=dict)
+    mode: WorkerMode = WorkerMode.WORKING
+    slot_facts: list[SlotFacts] = Field(default_factory=list)
     objectives: list[str]
     running: list[int]
     is_alive: bool
@@ -421,6 +456,18 @@ class Workers(View):
     """Registered workers, the newest first."""
 
     items: list[WorkerView]
+
+
+class Demand(View):
+    """How much work there is, for programs that start and end workers.
+
+    Attributes:
+        num_running: Trials in training now.
+        num_wanted: Trials that could be in training now if there were slots for all, those in training included.
+    """
+
+    num_running: int
+    num_wanted: int
 
 
 class Health(View):

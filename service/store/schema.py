@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -84,6 +86,7 @@ studies = Table(
         server_default="0",
         comment="trials that ended or paused since the best value",
     ),
+    Column("priority", Integer, nullable=False, default=0, server_default="0"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
@@ -119,6 +122,14 @@ trials = Table(
         server_default="0",
         comment="epoch of the highest rung that it was promoted from",
     ),
+    Column(
+        "is_alone",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="whether nothing else may share its device, because an attempt ran out of memory",
+    ),
     Column("space_version", Integer, nullable=False, default=1, server_default="1"),
     Column("as_of_seq", Integer, comment="the last event that its proposal was conditioned on"),
     Column("error", _JSON),
@@ -147,6 +158,8 @@ attempts = Table(
     Column("outcome", String(16), comment="what the worker said at the end"),
     Column("error", _JSON),
     Column("evidence", _JSON, comment="why a paused trial was promoted to this attempt"),
+    Column("facts", _JSON, comment="circumstances that the worker told: device, code, peaks of memory"),
+    Column("log_tail", Text, comment="the last lines that the training wrote"),
     PrimaryKeyConstraint("trial_id", "attempt"),
     Index(None, "worker_id", "request_id"),
 )
@@ -190,9 +203,33 @@ workers = Table(
     Column("host", String(200), nullable=False),
     Column("slots", Integer, nullable=False),
     Column("devices", _JSON, nullable=False),
+    Column("labels", _JSON, nullable=False, default=dict, server_default="{}"),
+    Column("mode", String(16), nullable=False, default="working", server_default="working"),
+    Column("slot_facts", _JSON, comment="what each slot does, as the worker said last"),
     Column("objectives", _JSON, nullable=False, comment="offered objectives, each with name and space"),
     Column("registered_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "study_id", Integer, nullable=False, comment="no foreign key: rows outlive it until their files are removed"
+    ),
+    Column("trial_id", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, comment="checkpoint or weights"),
+    Column("attempt", Integer, nullable=False, comment="the attempt that made it"),
+    Column("epoch", Integer, nullable=False, comment="the last epoch that it holds"),
+    Column("name", String(200), nullable=False, unique=True, comment="its name in the artifact store"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("doomed_at", UtcDateTime, comment="since when nobody needs it; the file goes, then the row"),
+    Index(None, "trial_id", "kind"),
+    Index(None, "study_id"),
+    Index(None, "doomed_at"),
 )
 
 rounds = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -25,6 +25,7 @@ def add(
     host: str,
     slots: int,
     devices: Sequence[Any],
+    labels: Mapping[str, str],
     objectives: Sequence[Any],
 ) -> None:
     """Insert a worker."""
@@ -34,6 +35,7 @@ def add(
         "host": host,
         "slots": slots,
         "devices": devices,
+        "labels": labels,
         "objectives": objectives,
         "registered_at": tx.now,
         "seen_at": tx.now,
@@ -53,11 +55,15 @@ def get(tx: Transaction, worker_id: str) -> Record:
     return row
 
 
-def seen(tx: Transaction, worker_id: str, devices: Sequence[Any] | None = None) -> None:
-    """Note a sign of life."""
+def seen(
+    tx: Transaction, worker_id: str, *, devices: Sequence[Any] | None = None, slot_facts: Sequence[Any] | None = None
+) -> None:
+    """Note a sign of life, and what came with it."""
     values: dict[str, Any] = {"seen_at": tx.now}
     if devices is not None:
         values["devices"] = devices
+    if slot_facts is not None:
+        values["slot_facts"] = slot_facts
     tx.write(_CHANGE, {"worker": worker_id, **values})
 
 

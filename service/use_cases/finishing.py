@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from caviar.contract.errors import LeaseLost, StateConflict
 from caviar.contract.messages import Finish, Heartbeat, HeartbeatAnswer, Release, TrialStatus
-from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState
+from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState, WorkerMode
 from service.domain import rules
 from service.store import leases, trials, workers
 from service.store.transaction import Record, Transaction
@@ -134,12 +134,14 @@ def heartbeat(tx: Transaction, worker_id: str, body: Heartbeat, *, lease_ttl_s: 
     Raises:
         NotFound: The worker never registered here (404).
     """
-    workers.get(tx, worker_id)
-    workers.seen(tx, worker_id, body.devices)
+    worker = workers.get(tx, worker_id)
+    told = body.model_dump(mode="json", include={"devices", "slots"})
+    workers.seen(tx, worker_id, devices=told["devices"], slot_facts=told["slots"])
     held = leases.renew_tokens(tx, worker_id, body.leases, tx.now + timedelta(seconds=lease_ttl_s))
     return HeartbeatAnswer(
         lost=[token for token in body.leases if token not in held],
         discard=sorted(trials.ended_of(tx, body.checkpoints)) if body.checkpoints else [],
+        mode=WorkerMode(worker.mode),
     )
 
 

@@ -182,8 +182,11 @@ def trial(tx: Transaction, trial_id: int) -> TrialDetail:
             started_at=attempt.started_at,
             ended_at=attempt.ended_at,
             end=attempt.end,
+            outcome=attempt.outcome,
             error=attempt.error,
             evidence=attempt.evidence,
+            facts=attempt.facts,
+            log_tail=attempt.log_tail,
         )
         for attempt in leases.attempts_of(tx, trial_id)
     ]
@@ -300,6 +303,9 @@ def workers(tx: Transaction, *, now: datetime, lease_ttl_s: float) -> Workers:
             host=row.host,
             slots=row.slots,
             devices=row.devices,
+            labels=row.labels,
+            mode=row.mode,
+            slot_facts=row.slot_facts or [],
             objectives=[offer["name"] for offer in row.objectives],
             running=held.get(row.id, []),
             is_alive=now - row.seen_at <= timedelta(seconds=lease_ttl_s),

@@ -23,7 +23,8 @@ def register(tx: Transaction, body: RegisterWorker, *, lease_ttl_s: float) -> Wo
         name=body.name,
         host=body.host,
         slots=body.slots,
-        devices=body.devices,
+        devices=[device.model_dump(mode="json") for device in body.devices],
+        labels=body.labels,
         objectives=[offer.model_dump(mode="json") for offer in body.objectives],
     )
     return WorkerRegistered(worker_id=worker_id, lease_ttl_s=lease_ttl_s)

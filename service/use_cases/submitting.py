@@ -28,6 +28,8 @@ from service.use_cases import ending, importing, reading
 from service.use_cases.creating import create_trial
 from service.use_cases.standing import require_live
 
+_LATER = {name: StudySpec.model_fields[name].default for name in ("checkpoints", "requires", "priority")}
+
 
 def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
     """Store a study.
@@ -72,6 +74,9 @@ def _digest(spec: StudySpec) -> str:
         del body["warm_start"]
     if body["budget"]["max_stagnant_trials"] is None:
         del body["budget"]["max_stagnant_trials"]
+    for name, default in _LATER.items():
+        if getattr(spec, name) == default:
+            del body[name]
     canonical = json.dumps(body, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

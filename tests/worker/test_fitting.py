@@ -17,7 +17,8 @@ from tests.worker.wire import assignment
 from worker.callbacks import StopRequest
 from worker.channel import EpochDone
 from worker.checkpoints.shelf import Shelf
-from worker.fitting import Result, Trainer
+from worker.fitting import Trainer
+from worker.forms.result import Result
 
 
 class Desk:

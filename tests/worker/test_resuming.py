@@ -22,7 +22,8 @@ from worker.channel import Ended, EpochDone, Message, Setup
 from worker.checkpoints.shelf import Shelf
 from worker.cores import thread_environment
 from worker.events import SlotExited, SlotSaid
-from worker.fitting import Result, Trainer
+from worker.fitting import Trainer
+from worker.forms.result import Result
 from worker.slot import Slot, training_environment
 
 CURVES: dict[str, Any] = {

@@ -70,7 +70,7 @@ def watch(shared: Watch) -> Watch:
 def test_one_process_trains_many_trials_whatever_they_raise(watch: Watch) -> None:
     ready = watch.expect(Ready)
     assert {"mlp", "Line", "Dying"} <= {offer.name for offer in ready.objectives}
-    assert ready.devices[0]["kind"] in ("cpu", "gpu")
+    assert ready.devices[0].kind in ("cpu", "gpu")
     assert ready.memory_bytes > 0
     for objective, outcome in [("Line", Outcome.COMPLETE), ("Raising", Outcome.FAILED),
                                ("Hungry", Outcome.OUT_OF_MEMORY), ("Line", Outcome.COMPLETE)]:  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from caviar.contract import messages, states, study, views
+from caviar.contract import fleet, messages, states, study, views
 from caviar.contract.model import Model, View
 from caviar.contract.space import Space
 from caviar.contract.states import FINISHED, StudyState, TrialState
@@ -47,6 +47,9 @@ LIMITS = {
 }
 STRATEGY = {"kind": "tpe", "n_startup_trials": 5, "multivariate": True}
 PRUNER = {"kind": "median", "n_warmup_steps": 2, "nested": {"a": [1, 2.5, "x", None]}}
+KEPT = {"every_epochs": 2, "every_s": 30.0, "keep_best": 5}
+NEEDED = {"device": "gpu", "memory_bytes": 8_000_000_000, "labels": {"site": "basement"}}
+CHECKPOINT = {"epoch": 3, "size_bytes": 100, "sha256": "ab" * 32}
 STUDY = {
     "name": "digits-mlp",
     "objective": OBJECTIVE,
@@ -57,10 +60,48 @@ STUDY = {
     "early_stopping": STOPPING,
     "budget": LIMITS,
     "retries": 5,
+    "checkpoints": KEPT,
+    "requires": NEEDED,
+    "priority": 10,
     "seed": 7,
     "warm_start": ["digits-old"],
     "tags": {"team": "a"},
 }
+DEVICE = {
+    "kind": "gpu",
+    "name": "H200",
+    "index": 0,
+    "uuid": "GPU-1",
+    "memory_total_bytes": 8_000_000_000,
+    "memory_used_bytes": 1_000_000,
+    "utilisation": 0.5,
+    "temperature_c": 40.0,
+    "power_w": 300.0,
+    "num_slots": 2,
+    "num_cores": 8,
+    "facts": {"driver": "570"},
+}
+SLOT = {
+    "index": 0,
+    "state": "training",
+    "device": "GPU-1",
+    "trial_id": 3,
+    "memory_bytes": 5,
+    "device_memory_bytes": 6,
+    "detail": "three failures in a row",
+}
+FACTS = {
+    "slot": 0,
+    "device": "GPU-1",
+    "device_name": "H200",
+    "backend": "tensorflow",
+    "versions": {"keras": "3.15"},
+    "code_version": "0123abcd",
+    "is_alone": True,
+    "peak_memory_bytes": 5,
+    "peak_device_memory_bytes": 6,
+}
+ARTIFACT = {"kind": "weights", "epoch": 4, "size_bytes": 100, "sha256": "ab" * 32, "created_at": AT}
 PARAMS = {"lr": 0.1, "units": 32, "opt": "sgd", "flag": True}
 MEASUREMENT = {
     "trial_id": 3,
@@ -70,6 +111,7 @@ MEASUREMENT = {
     "elapsed_s": 2.5,
     "checkpoint": True,
     "is_last": True,
+    "facts": FACTS,
 }
 ERROR = {"kind": "ValueError", "message": "no", "traceback": "line 1\nline 2"}
 OFFER = {"name": "mlp", "space": SPACE}
@@ -86,8 +128,12 @@ ASSIGNMENT = {
     "objective": OBJECTIVE,
     "metric": METRIC,
     "first_epoch": 4,
-    "checkpoint": {"epoch": 3},
+    "checkpoint": CHECKPOINT,
     "checkpoint_epochs": [4, 8],
+    "checkpoint_every_epochs": 2,
+    "checkpoint_every_s": 30.0,
+    "keep_weights": True,
+    "is_alone": True,
     "max_epochs": 9,
     "max_trial_seconds": 5.0,
     "early_stopping": STOPPING,
@@ -126,8 +172,11 @@ ATTEMPT = {
     "started_at": AT,
     "ended_at": LATER,
     "end": "expired",
+    "outcome": "failed",
     "error": ERROR,
     "evidence": {"rule": "asha", "rank": 1},
+    "facts": FACTS,
+    "log_tail": "epoch 1",
 }
 DECIDED = {"attempt": 1, "epoch": 4, "decision": "pause", "evidence": {"rule": "asha"}, "at": AT}
 VIEW = {
@@ -164,7 +213,10 @@ WORKER = {
     "name": "w",
     "host": "h",
     "slots": 2,
-    "devices": [{"gpu": 0}],
+    "devices": [DEVICE],
+    "labels": {"site": "basement"},
+    "mode": "draining",
+    "slot_facts": [SLOT],
     "objectives": ["mlp"],
     "running": [3],
     "is_alive": True,
@@ -172,7 +224,7 @@ WORKER = {
     "seen_at": LATER,
 }
 HISTOGRAM = {"edges": [0.0, 0.5, 1.0], "choices": ["a"], "counts": [3, 4]}
-DECISION = {"trial_id": 3, "decision": "stop", "reason": "pruned"}
+DECISION = {"trial_id": 3, "decision": "stop", "reason": "pruned", "keep_weights": True}
 REJECTED = {"trial_id": 3, "epoch": 2, "code": "lease_lost", "detail": "late"}
 COST = {"max_trials": 7, "max_total_epochs": 50, "max_seconds": 60.5, "num_configurations": 125}
 OFFERED = {"name": "mlp", "built_in": True, "space": SPACE, "workers": 2}
@@ -198,7 +250,16 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     study.Budget: LIMITS,
     study.StudySpec: STUDY,
     study.BudgetEdit: LIMITS,
-    study.StudyEdit: {"budget": LIMITS, "space": SPACE, "tags": {"a": "b"}},
+    study.Checkpoints: KEPT,
+    study.Requires: NEEDED,
+    study.StudyEdit: {
+        "budget": LIMITS,
+        "space": SPACE,
+        "priority": 3,
+        "requires": NEEDED,
+        "checkpoints": KEPT,
+        "tags": {"a": "b"},
+    },
     study.NewTrial: {"params": PARAMS},
     study.CloneStudy: {"name": "digits-again"},
     study.ImportedTrial: IMPORTED,
@@ -206,30 +267,49 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     study.WindowEdit: EDITED_WINDOW,
     study.OpenRound: {"windows": {"lr": EDITED_WINDOW}},
     messages.OfferedObjective: OFFER,
-    messages.RegisterWorker: {"name": "w", "host": "h", "slots": 2, "devices": [{"gpu": 0}], "objectives": [OFFER]},
+    fleet.Device: DEVICE,
+    fleet.SlotFacts: SLOT,
+    fleet.RunFacts: FACTS,
+    messages.RegisterWorker: {
+        "name": "w",
+        "host": "h",
+        "slots": 2,
+        "devices": [DEVICE],
+        "labels": {"site": "basement"},
+        "objectives": [OFFER],
+    },
     messages.WorkerRegistered: {"worker_id": "w1", "lease_ttl_s": 30.0},
     messages.Claim: {"request_id": "r1", "max_trials": 3, "wait_s": 2.5, "leases": ["t0ken"]},
-    messages.Checkpoint: {"epoch": 3},
+    messages.Checkpoint: CHECKPOINT,
     messages.Assignment: ASSIGNMENT,
-    messages.Claimed: {"assigned": [ASSIGNMENT], "retry_after_s": 1.5},
-    messages.Heartbeat: {"leases": ["t0ken"], "devices": [{"gpu": 0, "free": 0.5}], "checkpoints": [3, 7]},
-    messages.HeartbeatAnswer: {"lost": ["t0ken"], "discard": [7], "commands": [{"kind": "drain"}]},
+    messages.Claimed: {"assigned": [ASSIGNMENT], "retry_after_s": 1.5, "mode": "paused"},
+    messages.Heartbeat: {"leases": ["t0ken"], "devices": [DEVICE], "slots": [SLOT], "checkpoints": [3, 7]},
+    messages.HeartbeatAnswer: {"lost": ["t0ken"], "discard": [7], "mode": "draining"},
     messages.Measurement: MEASUREMENT,
     messages.Report: {"items": [MEASUREMENT]},
     messages.TrialDecision: DECISION,
     messages.Rejected: REJECTED,
     messages.ReportAnswer: {"decisions": [DECISION], "rejected": [REJECTED]},
     messages.TrainingError: ERROR,
-    messages.Finish: {"lease": "t0ken", "outcome": "failed", "error": ERROR},
+    messages.Finish: {"lease": "t0ken", "outcome": "failed", "error": ERROR, "facts": FACTS, "log_tail": "epoch 1"},
     messages.Release: {"lease": "t0ken", "is_checkpoint_missing": True},
-    messages.TrialStatus: {"trial_id": 3, "state": "pruned", "stop_reason": "pruned"},
+    messages.TrialStatus: {"trial_id": 3, "state": "pruned", "stop_reason": "pruned", "keep_weights": True},
     views.BestTrial: BEST,
     views.StudyView: VIEW,
     views.StudyPage: {"items": [VIEW], "next_after": "s"},
     views.AttemptView: ATTEMPT,
     views.TrialView: TRIAL,
     views.DecisionView: DECIDED,
-    views.TrialDetail: {**TRIAL, "metric": METRIC, "attempts": [ATTEMPT], "decisions": [DECIDED], "as_of_seq": 9},
+    views.ArtifactView: ARTIFACT,
+    views.TrialDetail: {
+        **TRIAL,
+        "metric": METRIC,
+        "attempts": [ATTEMPT],
+        "decisions": [DECIDED],
+        "artifacts": [ARTIFACT],
+        "as_of_seq": 9,
+    },
+    views.Demand: {"num_running": 2, "num_wanted": 5},
     views.TrialPage: {"items": [TRIAL], "next_after": 3},
     views.LeaderboardRow: {**TRIAL, "rank": 1},
     views.Leaderboard: {"study": "s", "metric": METRIC, "total": 1, "items": [{**TRIAL, "rank": 1}], "next_after": 50},
@@ -261,7 +341,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
 }
 MODELS = {
     value
-    for module in (messages, study, views)
+    for module in (fleet, messages, study, views)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, BaseModel) and value not in (Model, View, Space)
 }
