@@ -44,7 +44,7 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
 USER 10001
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import sys, caviar; from worker.home import machine_name as here; sys.exit(not any(w.is_alive and w.host == here() for w in caviar.Client().workers().items))"]
-CMD ["caviar", "work", "--slots", "1"]
+CMD ["caviar", "work", "--cpu-slots", "1"]
 
 FROM caviar AS worker-gpu
 RUN --mount=type=bind,source=constraints,target=/constraints \

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SCRIPTS := .ci/run scripts/chromium
+SCRIPTS := .ci/run scripts/chromium deploy/slurm/caviar-worker.sbatch
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types check bench peers constraints clean

@@ -59,7 +59,7 @@ def _train(folder: Path, arguments: argparse.Namespace) -> tuple[list[float], li
         "PAIRED_DIARY": str(folder / "paired.jsonl"),
     }
     caviar = [sys.executable, "-m", "caviar.cli"]
-    work = [*caviar, "work", "--url", url, "--slots", "1", "--threads-per-slot", "1"]
+    work = [*caviar, "work", "--url", url, "--cpu-slots", "1", "--threads-per-slot", "1"]
     work += ["--objective", str(_HERE / "objectives" / "paired.py")]
     with (folder / "log").open("wb") as log:
         commands = ([*caviar, "serve", "--port", str(port)], work)

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from caviar import __version__
 from caviar.contract.errors import CaviarError, FieldError, InvalidRequest
@@ -21,6 +21,7 @@ from caviar.credentials import write_token
 from service import logs
 from service.api import (
     analysis_routes,
+    artifact_routes,
     event_routes,
     export_routes,
     health_routes,
@@ -31,11 +32,14 @@ from service.api import (
     worker_routes,
 )
 from service.api.authentication import Authentication
+from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
+from service.loops.sweeper import Sweeper
 from service.settings import ServiceSettings
 from service.store import migrations
 from service.store.engine import connect, parse_url, write
 from service.use_cases import identity
+from service.use_cases.keeping import Keeper
 from service.use_cases.service import Clock, Service, utc_now
 from service.web.errors import error_page
 from service.web.routes import router as web_router
@@ -43,6 +47,15 @@ from service.web.routes import router as web_router
 _log = structlog.get_logger(__name__)
 
 _API_PREFIX = "/api/v1"
+_API_ROUTES = (
+    study_routes,
+    analysis_routes,
+    trial_routes,
+    worker_routes,
+    artifact_routes,
+    event_routes,
+    export_routes,
+)
 _SHUTDOWN_S = 5
 # Longer than workers keep an idle connection, so that it is not closed just when one of them uses it.
 _KEEP_ALIVE_S = 75
@@ -59,6 +72,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
         settings: Of the process.
         clock: Tells the time; tests put their own.
     """
+    store = open_store(settings.artifacts_url, drafts=settings.drafts_path)
     service = Service(connect(settings.database_url), lease_ttl_s=settings.lease_ttl_s, clock=clock)
     app = FastAPI(
         title="Caviar",
@@ -72,15 +86,21 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
+    app.state.keeper = Keeper(service, store, max_bytes=settings.max_artifact_bytes)
     app.state.error_page = error_page
-    for routes in (study_routes, analysis_routes, trial_routes, worker_routes, event_routes, export_routes):
+    for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
     app.include_router(web_router())
     for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.handle)
-    # It passes event streams through unchanged.
-    app.add_middleware(GZipMiddleware, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESS_LEVEL)
+    # It passes event streams through unchanged, and so it does files, which hold weights: they hardly get smaller.
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_MIN_COMPRESSED_BYTES,
+        compresslevel=_COMPRESS_LEVEL,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_routes.BINARY),
+    )
     app.add_middleware(Authentication, service=service)
     openapi.install(app)
     return app
@@ -92,13 +112,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service.start()
     clockwork = Clockwork(service)
     await clockwork.tick()
-    clock_task = asyncio.create_task(clockwork.run())
+    keeper: Keeper = app.state.keeper
+    loops = [asyncio.create_task(clockwork.run()), asyncio.create_task(Sweeper(keeper).run())]
     try:
         yield
     finally:
-        clock_task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await clock_task
+        for loop in loops:
+            loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop
+        await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(service.close)
 
 

@@ -16,6 +16,10 @@ def _embedded_database() -> str:
     return f"sqlite:///{home() / 'caviar.db'}"
 
 
+def _local_artifacts() -> str:
+    return str(home() / "artifacts")
+
+
 class ServiceSettings(BaseSettings):
     """Everything that can be set about a service process."""
 
@@ -37,6 +41,15 @@ class ServiceSettings(BaseSettings):
         le=3600.0,
         description="Seconds without a sign of life after which a trial is given to another worker.",
     )
+    artifacts_url: str = Field(
+        default_factory=_local_artifacts,
+        min_length=1,
+        description="Where checkpoints and weights are kept: a folder, or an address that fsspec knows, such as "
+        "`s3://bucket/folder`.",
+    )
+    max_artifact_bytes: int = Field(
+        default=8 * 2**30, ge=1, lt=2**53, description="Bytes that one checkpoint or file of weights may have."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged."
     )
@@ -53,6 +66,11 @@ class ServiceSettings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def drafts_path(self) -> Path:
+        """Where files lie on their way to an artifact store elsewhere."""
+        return home() / "drafts"
 
     @property
     def token_path(self) -> Path:

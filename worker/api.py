@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from caviar.contract.errors import CaviarError, Unavailable, from_problem
+from caviar.contract.errors import CaviarError, Forbidden, RequestError, Unauthorized, Unavailable, from_problem
 from caviar.contract.messages import (
     Claim,
     Claimed,
@@ -22,11 +24,25 @@ from caviar.contract.messages import (
     TrialStatus,
     WorkerRegistered,
 )
+from caviar.contract.views import ArtifactView
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
+RETRIED = (Unavailable, Unauthorized, Forbidden)
+"""Not the request is at fault: it is repeated until the service is back, or the operator has mended the token."""
+
 PREFIX = "/api/v1"
 _PATIENCE_S = 15.0
+# The service has a whole file to put on its disk, or to fetch from far away, before it answers.
+_FILE_PATIENCE_S = 120.0
+_NO_ROOM, _GATEWAY_TIMEOUT = 507, 504
+_CHUNK_BYTES = 1 << 20
+
+
+class BrokenOff(Unavailable):
+    """The service took the beginning of a file and then nothing more: it may be away, or refuse files of this size."""
+
+    code = "broken_off"
 
 
 class WorkerApi:
@@ -88,6 +104,83 @@ class WorkerApi:
         """
         return self._post(f"/trials/{trial_id}:release", body, TrialStatus)
 
+    def upload_checkpoint(self, trial_id: int, epoch: int, lease: str, file: IO[bytes], sha256: str) -> ArtifactView:
+        """Send the file of a checkpoint.
+
+        Args:
+            trial_id: Of which trial.
+            epoch: The last epoch that it holds.
+            lease: Token of the trial.
+            file: At its beginning; it is sent piece by piece.
+            sha256: Digest of all that is in it.
+        Raises:
+            LeaseLost: The trial is no longer this worker's (410).
+            BrokenOff: The connection ended before its end.
+            RequestError: The service will not take it: it is too large (413), there is no room (507), or else.
+        """
+        headers = {"Caviar-Lease": lease, "Caviar-SHA256": sha256}
+        return self._put(f"/trials/{trial_id}/checkpoints/{epoch}", file, headers)
+
+    def upload_weights(self, trial_id: int, epoch: int, lease: str, file: IO[bytes], sha256: str) -> ArtifactView:
+        """Send the weights of the best epoch of a trial, which may be over.
+
+        Args:
+            trial_id: Of which trial.
+            epoch: Whose weights they are.
+            lease: Token of the newest attempt.
+            file: At its beginning; it is sent piece by piece.
+            sha256: Digest of all that is in it.
+        Raises:
+            LeaseLost: The trial has been given to another worker (410).
+            BrokenOff: The connection ended before their end.
+            RequestError: The service will not take them: they are too large (413), there is no room (507), or else.
+        """
+        headers = {"Caviar-Lease": lease, "Caviar-SHA256": sha256, "Caviar-Epoch": str(epoch)}
+        return self._put(f"/trials/{trial_id}/weights", file, headers)
+
+    @contextmanager
+    def checkpoint(self, trial_id: int, epoch: int, lease: str) -> Iterator[Iterator[bytes]]:
+        """The file of a checkpoint, piece by piece, for the time of a block.
+
+        Raises:
+            NotFound: The service has none (404).
+            LeaseLost: The trial is no longer this worker's (410).
+        """
+        url = f"{PREFIX}/trials/{trial_id}/checkpoints/{epoch}"
+        timeout = httpx2.Timeout(_FILE_PATIENCE_S, connect=5.0)
+        # The digest is that of the file as it is.
+        headers = {"Caviar-Lease": lease, "Accept-Encoding": "identity"}
+        try:
+            with self._client.stream(
+                "GET", url, headers=headers, extensions={"timeout": timeout.as_dict()}
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response)
+                yield response.iter_raw(_CHUNK_BYTES)
+        except httpx2.RequestError as error:
+            raise _unreachable(error) from error
+
+    def _put(self, path: str, file: IO[bytes], headers: dict[str, str]) -> ArtifactView:
+        timeout = httpx2.Timeout(_FILE_PATIENCE_S, connect=5.0, write=_PATIENCE_S)
+        sent = {**headers, "Content-Type": "application/octet-stream"}
+        try:
+            # The length of a real file goes ahead of it by itself.
+            response = self._client.put(
+                PREFIX + path, content=file, headers=sent, extensions={"timeout": timeout.as_dict()}
+            )
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise _unreachable(error) from error
+        except httpx2.RequestError as error:
+            raise BrokenOff(f"the connection broke off: {type(error).__name__}: {error}") from error
+        if response.is_success:
+            return _understood(response, ArtifactView)
+        if response.status_code == _GATEWAY_TIMEOUT:
+            raise BrokenOff("a proxy did not wait for the end of the upload (504)")
+        if response.status_code == _NO_ROOM:
+            raise RequestError(f"the service has no room: {_refusal(response).detail}")
+        raise _refusal(response)
+
     def _post(self, path: str, body: BaseModel, answer: type[Answer], *, wait_s: float = 0.0) -> Answer:
         timeout = httpx2.Timeout(_PATIENCE_S, connect=5.0, read=wait_s + _PATIENCE_S)
         try:
@@ -98,10 +191,14 @@ class WorkerApi:
                 extensions={"timeout": timeout.as_dict()},
             )
         except httpx2.RequestError as error:
-            raise Unavailable(f"the service cannot be reached: {type(error).__name__}: {error}") from error
+            raise _unreachable(error) from error
         if response.is_success:
             return _understood(response, answer)
         raise _refusal(response)
+
+
+def _unreachable(error: httpx2.RequestError) -> Unavailable:
+    return Unavailable(f"the service cannot be reached: {type(error).__name__}: {error}")
 
 
 def _understood(response: httpx2.Response, answer: type[Answer]) -> Answer:

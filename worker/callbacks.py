@@ -7,11 +7,9 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import numpy as np
 
 from caviar.contract.states import Outcome
 from caviar.contract.study import EarlyStopping, Metric
@@ -112,9 +110,11 @@ class EpochReporter(keras.callbacks.Callback):
             if not math.isfinite(values.get(name, 0.0)):
                 self._end(Outcome.DIVERGED, "Diverged", f"{name} was {values[name]} in epoch {epoch + 1}")
                 return
+        # What is asked for from now on is heard in the next epoch: the checkpoint of this one is decided on.
+        is_asked = self._stop.wanted is not None
         self._send(epoch + 1, _reportable(values), time.perf_counter() - self._started)
         # A training that ends here anyway has reached its own end.
-        if self._stop.wanted is not None and not self.is_over(epoch + 1):
+        if is_asked and not self.is_over(epoch + 1):
             self._end(None, "stopped", "asked to stop")
 
     def is_over(self, epoch: int) -> bool:
@@ -150,28 +150,3 @@ def early_stopping(spec: EarlyStopping, metric: Metric) -> keras.callbacks.Early
         restore_best_weights=spec.restore_best_weights,
         start_from_epoch=spec.start_from_epoch,
     )
-
-
-class BestWeights(keras.callbacks.ModelCheckpoint):
-    """Keeps the weights, and nothing else, of the best epoch so far, of this attempt and of those it goes on from."""
-
-    def __init__(self, path: Path, metric: Metric) -> None:
-        """Keep them in a file.
-
-        Args:
-            path: File that ends in `.weights.h5`.
-            metric: What the best epoch is judged by.
-        """
-        mode = _MODES[metric.direction]
-        super().__init__(str(path), monitor=metric.name, mode=mode, save_best_only=True, save_weights_only=True)
-        self._path = path
-
-    def get_state(self) -> dict[str, Any]:
-        """The best value and the bytes of the file, each None before the first epoch that counts."""
-        return {"best": self.best, "file": np.fromfile(self._path, np.uint8) if self._path.exists() else None}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of another attempt."""
-        self.best = state["best"]
-        if state["file"] is not None:
-            state["file"].tofile(self._path)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from caviar.contract.fleet import Device
+from caviar.contract.fleet import CodeVersion
 from caviar.contract.messages import Assignment, OfferedObjective, TrainingError
 from caviar.contract.model import View
 from caviar.contract.states import Outcome
@@ -24,6 +24,11 @@ class Setup(View):
         data_dir: Folder of the data files that studies may name.
         checkpoints_dir: Folder for the best weights of every trial; None to keep none.
         resume_dir: Folder of the checkpoints from which trainings of this service go on.
+        is_first: Whether no process of this worker was ever ready: then an objective that cannot be loaded is the end
+            of the worker; later, it is the failure of its trials.
+        whole_epochs: Whether small trainings run a whole epoch as one compiled function.
+        device: Uuid of the device that the process is to train on; None for the CPU.
+        cores: The cores that it may use; empty for all that the worker may use.
     """
 
     kind: Literal["setup"] = "setup"
@@ -31,6 +36,10 @@ class Setup(View):
     data_dir: Path
     checkpoints_dir: Path | None
     resume_dir: Path
+    is_first: bool = True
+    whole_epochs: bool = True
+    device: str | None = None
+    cores: tuple[int, ...] = ()
 
 
 class Train(View):
@@ -59,27 +68,51 @@ class Ready(View):
 
     Attributes:
         objectives: What it can train.
-        devices: Facts about what it trains on.
         memory_bytes: Resident memory now; 0 if it cannot be told.
+        backend: Backend of Keras.
+        versions: Versions of the packages that trainings depend on, by name.
     """
 
     kind: Literal["ready"] = "ready"
     objectives: list[OfferedObjective]
-    devices: list[Device]
     memory_bytes: int
+    backend: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
 class Broken(View):
-    """From the training process: it cannot start, and trying again will not help."""
+    """From the training process: it cannot work, and trying again at once will not help.
+
+    Attributes:
+        message: Why.
+        is_slots_own: Whether that is so in this slot, while others may do better.
+    """
 
     kind: Literal["broken"] = "broken"
     message: str
+    is_slots_own: bool = False
 
 
 class Started(View):
-    """From the training process: a training has begun."""
+    """From the training process: a training has begun.
+
+    Attributes:
+        lease: Of which training.
+        code_version: Digest of the source of its objective; None for a built-in one.
+    """
 
     kind: Literal["started"] = "started"
+    lease: str
+    code_version: CodeVersion | None = None
+
+
+class Stale(View):
+    """From the training process, in place of `Started`: the source of the objective has changed since it was loaded.
+
+    The training is to be handed to a new process; this one is of no more use.
+    """
+
+    kind: Literal["stale"] = "stale"
     lease: str
 
 
@@ -114,6 +147,9 @@ class Ended(View):
         error: What went wrong, unless the outcome is `complete` or None.
         missing_checkpoint: Why it could not go on from its checkpoint; then the outcome is None.
         memory_bytes: Resident memory now; 0 if it cannot be told.
+        peak_memory_bytes: Most resident memory during this training; None if it cannot be told.
+        peak_device_memory_bytes: Most memory of the device during this training, as the backend counts it; None on a
+            CPU.
     """
 
     kind: Literal["ended"] = "ended"
@@ -122,9 +158,11 @@ class Ended(View):
     error: TrainingError | None
     missing_checkpoint: str | None = None
     memory_bytes: int
+    peak_memory_bytes: int | None = None
+    peak_device_memory_bytes: int | None = None
 
 
-Message = Setup | Train | Stop | Ready | Broken | Started | EpochDone | Ended
+Message = Setup | Train | Stop | Ready | Broken | Started | Stale | EpochDone | Ended
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

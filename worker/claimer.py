@@ -90,7 +90,7 @@ class Claimer:
                 self._wait(error)
             else:
                 self._backoff.reset()
-                return Answered(tuple(claimed.assigned), claimed.retry_after_s, is_idle)
+                return Answered(tuple(claimed.assigned), claimed.retry_after_s, is_idle, claimed.mode)
         return Answered((), 0.0, is_idle)
 
     def _wait(self, error: CaviarError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caviar.contract.messages import Assignment
+from caviar.contract.states import WorkerMode
 from worker.channel import Message
 
 
@@ -47,11 +48,28 @@ class Answered:
         assigned: The trials to train.
         retry_after_s: Seconds after which to ask again.
         was_idle: Whether nothing was running or undelivered when it was sent.
+        mode: What the operator wants; None if the service did not answer.
     """
 
     assigned: tuple[Assignment, ...]
     retry_after_s: float
     was_idle: bool
+    mode: WorkerMode | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The checkpoint of an assignment is at hand, or cannot be had.
+
+    Attributes:
+        assignment: Goes on from the checkpoint.
+        problem: Why the checkpoint is not at hand; None if it is.
+        is_lost: Whether it cannot be had anywhere: the trial has to begin anew.
+    """
+
+    assignment: Assignment
+    problem: str | None = None
+    is_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,13 @@ class LeaseGone:
 
     lease: str
     reason: str
+
+
+@dataclass(frozen=True)
+class ModeTold:
+    """The service says, with a heartbeat, what the operator wants of the worker."""
+
+    mode: WorkerMode
 
 
 @dataclass(frozen=True)
@@ -80,4 +105,4 @@ class Signalled:
     number: int
 
 
-Event = SlotSaid | SlotExited | Answered | LeaseGone | Refused | Signalled
+Event = SlotSaid | SlotExited | Answered | Fetched | LeaseGone | ModeTold | Refused | Signalled

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import structlog
 
 from caviar.contract.errors import CaviarError, NotFound
+from caviar.contract.fleet import Device, SlotFacts
 from caviar.contract.messages import Heartbeat
 from worker.api import WorkerApi
 from worker.checkpoints.shelf import Shelf
-from worker.events import LeaseGone
+from worker.events import LeaseGone, ModeTold
 from worker.membership import Membership
 from worker.outbox import Outbox
 
@@ -33,7 +34,10 @@ class Heart:
         membership: Membership,
         outbox: Outbox,
         shelf: Shelf,
-        emit: Callable[[LeaseGone], None],
+        emit: Callable[[LeaseGone | ModeTold], None],
+        *,
+        devices: Callable[[], list[Device]] = list,
+        slots: Callable[[], list[SlotFacts]] = list,
     ) -> None:
         """Prepare the thread.
 
@@ -42,13 +46,17 @@ class Heart:
             membership: Who this worker is.
             outbox: Knows the leases.
             shelf: Knows the checkpoints.
-            emit: Takes what is lost; called from this thread.
+            emit: Takes what is lost, and what the operator wants; called from this thread.
+            devices: Fresh facts of the devices.
+            slots: What each slot does now.
         """
         self._api = api
         self._membership = membership
         self._outbox = outbox
         self._shelf = shelf
         self._emit = emit
+        self._devices = devices
+        self._slots = slots
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -76,14 +84,18 @@ class Heart:
         registered = self._membership.current()
         kept = self._shelf.trials()
         try:
-            beat = Heartbeat(leases=self._outbox.leases(), checkpoints=kept)
+            beat = Heartbeat(
+                leases=self._outbox.leases(), checkpoints=kept, devices=self._devices(), slots=self._slots()
+            )
             answer = self._api.heartbeat(registered.worker_id, beat)
         except NotFound:
             self._membership.forget(registered.worker_id)
             return 0.0
+        self._emit(ModeTold(answer.mode))
         for lease in answer.lost:
             self._outbox.drop(lease)
             self._emit(LeaseGone(lease, "lease_lost"))
-        # Of the others the service has not been asked.
-        self._shelf.discard(set(answer.discard) & set(kept))
+        # Of the others the service has not been asked; and of a trial that is still in the outbox, the last word is
+        # not spoken, whatever another worker of this machine has heard.
+        self._shelf.discard((set(answer.discard) & set(kept)) - self._outbox.trials())
         return registered.lease_ttl_s / _BEATS_PER_LEASE

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -28,11 +30,33 @@ def configure(level: str, worker: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(steady(sys.stderr)),
         cache_logger_on_first_use=False,
     )
     # Threads begin with empty contexts, so the name travels with the configuration.
     structlog.configure(processors=[_Bind(worker), *structlog.get_config()["processors"]])
+
+
+def steady(stream: TextIO) -> TextIO:
+    """A stream like this one whose writes never fail: on a full disk the words are lost, and nothing else."""
+    return cast(TextIO, _Steady(stream))
+
+
+class _Steady:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 class _Bind:

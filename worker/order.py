@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import keras
@@ -20,7 +21,7 @@ _DEFAULT_BATCH_SIZE = 32
 _INDIFFERENT = frozenset({"batch_size", "shuffle", "validation_batch_size", "validation_freq", "validation_steps"})
 
 
-class _NotPlain(Exception):
+class NotPlain(Exception):
     """Something else than arrays of numbers, or arrays of several lengths."""
 
 
@@ -37,14 +38,14 @@ def fit_arguments(
         first_epoch: The first epoch that will be trained, from 1.
     """
     as_given = {**_by_name(train), **options}
-    if not _is_ours(options):
+    if not is_ours(options):
         return as_given
     try:
-        rows = _rows(train)
-    except _NotPlain:
+        rows = plain_rows(train)
+    except NotPlain:
         return as_given
-    num_rows = len(_leaves(rows)[0])
-    batch_size = options.get("batch_size") or _DEFAULT_BATCH_SIZE
+    num_rows = count(rows)
+    batch_size = batch_size_of(options)
     num_steps = -(-num_rows // batch_size)
     if num_steps % steps_per_execution:
         # An execution of several steps would run on into the next epoch.
@@ -61,7 +62,13 @@ def _by_name(train: Any) -> dict[str, Any]:
     return {"x": train}
 
 
-def _is_ours(options: Mapping[str, Any]) -> bool:
+def batch_size_of(options: Mapping[str, Any]) -> int:
+    """Rows per step."""
+    return int(options.get("batch_size") or _DEFAULT_BATCH_SIZE)
+
+
+def is_ours(options: Mapping[str, Any]) -> bool:
+    """Whether the order of arrays is ours to decide with these options of `fit`."""
     return (
         keras.backend.backend() == "tensorflow"
         and options.get("shuffle", True) is True
@@ -69,16 +76,21 @@ def _is_ours(options: Mapping[str, Any]) -> bool:
     )
 
 
-def _rows(train: Any) -> Any:
+def plain_rows(train: Any) -> Any:
+    """A set as a nested tuple of arrays: inputs, labels and, if there are any, weights of the rows.
+
+    Raises:
+        NotPlain: It is anything else.
+    """
     if not isinstance(train, (tuple, list)) or len(train) not in (2, 3) or any(part is None for part in train[:2]):
-        raise _NotPlain
+        raise NotPlain
     parts = [part for part in train if part is not None]
     if len(parts) == 3 and isinstance(parts[1], (Mapping, list, tuple)):
         # Keras has rules of its own for the weights of several outputs.
-        raise _NotPlain
+        raise NotPlain
     rows = tuple(_plain(part) for part in parts)
     if len({len(array) for array in _leaves(rows)}) != 1 or not len(_leaves(rows)[0]):
-        raise _NotPlain
+        raise NotPlain
     return rows
 
 
@@ -89,7 +101,7 @@ def _plain(value: Any) -> Any:
         return tuple(_plain(item) for item in value)
     array = _array(value)
     if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype.kind not in "biuf":
-        raise _NotPlain
+        raise NotPlain
     is_float = array.dtype.kind == "f"
     return array.astype(keras.config.floatx(), copy=False) if is_float else array
 
@@ -102,6 +114,47 @@ def _array(value: Any) -> Any:
     if pandas is not None and isinstance(value, pandas.Series):
         return value.to_numpy()[:, None]
     return value
+
+
+def count(rows: Any) -> int:
+    """How many rows there are."""
+    return len(_leaves(rows)[0])
+
+
+def num_bytes(rows: Any) -> int:
+    """Of all arrays of a set."""
+    return sum(int(array.nbytes) for array in _leaves(rows))
+
+
+def of_epoch(num_rows: int, *, seed: int, epoch: int) -> Any:
+    """The numbers of the rows in the order of an epoch, a tensor of shape `(num_rows,)`.
+
+    Args:
+        num_rows: How many.
+        seed: Of the trial.
+        epoch: From 1.
+    """
+    import tensorflow as tf
+
+    return _compiled_order()(tf.constant([num_rows, seed, epoch], tf.int64))
+
+
+@cache
+def _compiled_order() -> Any:
+    import tensorflow as tf
+
+    def order(values: Any) -> Any:
+        with tf.device("CPU:0"):
+            return _drawn(values[0], values[1], values[2])
+
+    return tf.function(order, input_signature=[tf.TensorSpec([3], tf.int64)], autograph=False)
+
+
+def _drawn(num_rows: Any, seed: Any, epoch: Any) -> Any:
+    import tensorflow as tf
+
+    draws = tf.random.stateless_uniform([num_rows], tf.stack([seed, epoch]), None, None, dtype=tf.int32)
+    return tf.argsort(draws, stable=True)
 
 
 def _leaves(rows: Any) -> list[Any]:
@@ -122,8 +175,7 @@ def _dataset(rows: Any, *, num_rows: int, batch_size: int, seed: int, first_epoc
         tensors = tf.nest.map_structure(tf.convert_to_tensor, rows)
 
     def order(epoch: Any) -> Any:
-        draws = tf.random.stateless_uniform([num_rows], tf.stack([seed, epoch]), None, None, dtype=tf.int32)
-        return tf.argsort(draws, stable=True)
+        return _drawn(num_rows, seed, epoch)
 
     def batches(numbers: Any) -> Any:
         last = tf.data.Dataset.from_tensors(numbers[num_full * batch_size :])

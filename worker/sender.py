@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 
 import structlog
 
-from caviar.contract.errors import CaviarError, Forbidden, LeaseLost, NotFound, Unauthorized, Unavailable
+from caviar.contract.errors import CaviarError, LeaseLost, NotFound
 from caviar.contract.messages import Finish, Report, ReportAnswer
 from caviar.contract.states import Decision
-from worker.api import WorkerApi
+from worker.api import RETRIED, WorkerApi
 from worker.backoff import Backoff
 from worker.checkpoints.shelf import Shelf
 from worker.events import LeaseGone
@@ -20,18 +21,24 @@ _log = structlog.get_logger(__name__)
 
 _MAX_ITEMS = 1000
 _LOST = frozenset({LeaseLost.code, NotFound.code})
-# Not the report is at fault: it stays until the service is back, or the operator has mended the token.
-_RETRIED = (Unavailable, Unauthorized, Forbidden)
 
 
 class Sender:
     """A thread that empties the outbox: all measurements of the moment in one request, then the endings.
 
-    While the service is away it tries again with growing waits, and nothing is lost.
+    While the service is away it tries again with growing waits, and nothing is lost. Measurements that wait for their
+    checkpoint are left to it by `Transfer`.
     """
 
     def __init__(
-        self, api: WorkerApi, outbox: Outbox, shelf: Shelf, emit: Callable[[LeaseGone], None], backoff: Backoff
+        self,
+        api: WorkerApi,
+        outbox: Outbox,
+        shelf: Shelf,
+        emit: Callable[[LeaseGone], None],
+        backoff: Backoff,
+        *,
+        delivered: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the thread.
 
@@ -41,12 +48,16 @@ class Sender:
             shelf: Checkpoints, which go once their trial is over.
             emit: Takes the trials that the service has ended or taken away; called from this thread.
             backoff: Waits while the service is away.
+            delivered: Called from this thread whenever something has reached the service: what has waited for it, such
+                as the next checkpoint or the weights, may go.
         """
         self._api = api
         self._outbox = outbox
         self._shelf = shelf
         self._emit = emit
         self._backoff = backoff
+        self._delivered = delivered
+        self._is_disk_full = False
         self._news = threading.Event()
         self._settled = threading.Condition()
         self._stopping = threading.Event()
@@ -92,14 +103,21 @@ class Sender:
     def _attempt(self) -> float | None:
         try:
             self.deliver()
-        except _RETRIED as error:
+        except RETRIED as error:
             wait_s = self._backoff.next_s()
             _log.warning("deliver_again", wait_s=round(wait_s, 2), detail=error.detail)
             return wait_s
+        except sqlite3.OperationalError as error:
+            # What cannot be taken out of the outbox is delivered again, which changes nothing.
+            if not self._is_disk_full:
+                _log.error("disk_takes_nothing", detail=str(error), reason="deliveries cannot be noted until it does")
+            self._is_disk_full = True
+            return self._backoff.next_s()
         except Exception:  # noqa: BLE001 - without this loop nothing would ever reach the service again
             _log.exception("delivery_crashed")
             return self._backoff.next_s()
         self._backoff.reset()
+        self._is_disk_full = False
         return None
 
     def deliver(self) -> None:
@@ -119,13 +137,14 @@ class Sender:
                 self._end(ending)
             if not letters and not endings:
                 break
+            self._delivered()
         with self._settled:
             self._settled.notify_all()
 
     def _report(self, letters: Sequence[Letter]) -> None:
         try:
             answer = self._api.report(Report(items=[letter.measurement for letter in letters]))
-        except _RETRIED:
+        except RETRIED:
             raise
         except CaviarError as error:
             self._refused(letters, error)
@@ -154,7 +173,8 @@ class Sender:
         for decided in answer.decisions:
             if decided.decision is not Decision.CONTINUE and decided.trial_id in lease_of:
                 # After a pause too: the epochs after the rung are lost, and the slot trains another trial at once.
-                self._lose(decided.trial_id, lease_of[decided.trial_id], decided.reason or decided.decision.value)
+                reason = decided.reason or decided.decision.value
+                self._lose(decided.trial_id, lease_of[decided.trial_id], reason, keep_weights=decided.keep_weights)
 
     def _reject(self, trial_id: int, lease: str, epoch: int, code: str, detail: str) -> None:
         if code in _LOST:
@@ -162,23 +182,25 @@ class Sender:
         else:
             _log.error("measurement_refused", trial_id=trial_id, epoch=epoch, code=code, detail=detail)
 
-    def _lose(self, trial_id: int, lease: str, reason: str) -> None:
+    def _lose(self, trial_id: int, lease: str, reason: str, *, keep_weights: bool = False) -> None:
         _log.info("trial_dropped", trial_id=trial_id, reason=reason)
-        self._outbox.drop(lease)
+        self._outbox.drop(lease, are_weights_wanted=keep_weights)
         self._emit(LeaseGone(lease, reason))
 
     def _end(self, ending: Ending) -> None:
+        keep_weights = False
         try:
             if isinstance(ending.message, Finish):
                 status = self._api.finish(ending.trial_id, ending.message)
             else:
                 status = self._api.release(ending.trial_id, ending.message)
-        except _RETRIED:
+        except RETRIED:
             raise
         except CaviarError as error:
             _log.warning("ending_refused", trial_id=ending.trial_id, code=error.code, detail=str(error))
         else:
             _log.info("trial_ended", trial_id=ending.trial_id, state=status.state, stop_reason=status.stop_reason)
+            keep_weights = status.keep_weights
             if status.state.is_finished:
                 self._shelf.discard([ending.trial_id])
-        self._outbox.drop(ending.lease)
+        self._outbox.drop(ending.lease, are_weights_wanted=keep_weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,14 +12,21 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
+
+import structlog
 
 from caviar.contract.messages import Assignment, TrainingError
-from worker.channel import Broken, Channel, Ended, EpochDone, Message, Ready, Setup, Started, Stop, Train
+from worker.channel import Broken, Channel, Ended, EpochDone, Message, Ready, Setup, Stale, Started, Stop, Train
 from worker.events import SlotExited, SlotSaid
 from worker.failures import writable
 
+_log = structlog.get_logger(__name__)
+
+TRACE_SIGNAL = signal.SIGUSR1
 _MAX_LOG_BYTES = 10 * 1024**2
 _LAST_WORDS_BYTES = 8 * 1024
+_LOG_TAIL_BYTES = 16 * 1024
 _EXIT_S = 5.0
 # User code runs in these processes: the access token is none of its business.
 _WITHHELD = frozenset({"CAVIAR_TOKEN"})
@@ -52,6 +60,7 @@ class Slot:
         environment: Variables of the process.
         log_path: Where the process writes its standard output and error.
         emit: Called from another thread with everything that the process says, and with its end.
+        device_name: Model of its device, for people.
     """
 
     index: int
@@ -59,6 +68,7 @@ class Slot:
     environment: Mapping[str, str]
     log_path: Path
     emit: Callable[[SlotSaid | SlotExited], None]
+    device_name: str = "cpu"
     process_id: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _channel: Channel | None = field(default=None, repr=False)
@@ -68,8 +78,8 @@ class Slot:
         """Start a new process in place of the former one, if there was one."""
         self.close()
         ours, theirs = socket.socketpair()
-        log_start = _rotate(self.log_path)
-        with theirs, self.log_path.open("ab") as log:
+        log_start = self.mark_log()
+        with theirs, _appended(self.log_path) as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker.training", "--channel", str(theirs.fileno())],
                 env=dict(self.environment),
@@ -88,6 +98,29 @@ class Slot:
         self._listener.start()
         self._send(self.setup)
 
+    def mark_log(self) -> int:
+        """Size of the log now: what is written from here on begins there. A log that has grown long begins anew."""
+        size = 0
+        try:
+            self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            size = self.log_path.stat().st_size if self.log_path.exists() else 0
+            if size > _MAX_LOG_BYTES:
+                shutil.copyfile(self.log_path, self.log_path.with_suffix(".old.log"))
+                # The process writes at the end of the file, wherever that is.
+                os.truncate(self.log_path, 0)
+                return 0
+        except OSError as error:
+            _log.warning("log_not_rotated", slot=self.index, detail=str(error))
+        return size
+
+    def log_tail(self, start: int) -> str:
+        """The last lines of the log, 16 KiB of them at most.
+
+        Args:
+            start: What `mark_log` said: nothing before it counts.
+        """
+        return _tail(self.log_path, start, _LOG_TAIL_BYTES)
+
     def train(self, assignment: Assignment) -> None:
         """Hand over a training; if the process dies, that is told by `SlotExited`."""
         self._send(Train(assignment=assignment))
@@ -95,6 +128,11 @@ class Slot:
     def stop(self, lease: str, *, is_urgent: bool) -> None:
         """Ask a training to end after the current batch (urgent) or epoch."""
         self._send(Stop(lease=lease, is_urgent=is_urgent))
+
+    def trace(self) -> None:
+        """Have the process write to its log where each of its threads is, even if it hears nothing else any more."""
+        if self._process is not None:
+            self._process.send_signal(TRACE_SIGNAL)
 
     def kill(self) -> None:
         """End the process at once; its `SlotExited` follows."""
@@ -126,14 +164,14 @@ class Slot:
 
     def _listen(self, process: subprocess.Popen[bytes], channel: Channel, log_start: int) -> None:
         for message in channel:
-            if isinstance(message, (Ready, Broken, Started, EpochDone, Ended)):
+            if isinstance(message, (Ready, Broken, Started, Stale, EpochDone, Ended)):
                 self.emit(SlotSaid(self.index, process.pid, message))
         try:
             status = process.wait(_EXIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
-        self.emit(SlotExited(self.index, process.pid, status, _last_words(self.log_path, log_start)))
+        self.emit(SlotExited(self.index, process.pid, status, _tail(self.log_path, log_start, _LAST_WORDS_BYTES)))
 
 
 def crash(status: int, last_words: str) -> TrainingError:
@@ -151,18 +189,25 @@ def crash(status: int, last_words: str) -> TrainingError:
     )
 
 
-def _rotate(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        return 0
-    if path.stat().st_size > _MAX_LOG_BYTES:
-        path.replace(path.with_suffix(".old.log"))
-        return 0
-    return path.stat().st_size
+def _appended(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        # A training without a log is better than none.
+        _log.warning("log_not_written", path=str(path), detail=str(error))
+        return Path(os.devnull).open("ab")
 
 
-def _last_words(path: Path, log_start: int) -> str:
-    with path.open("rb") as log:
-        end = log.seek(0, os.SEEK_END)
-        log.seek(max(log_start, end - _LAST_WORDS_BYTES))
-        return writable(log.read().decode("utf-8", errors="replace"))
+def _tail(path: Path, start: int, max_bytes: int) -> str:
+    try:
+        with path.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            first = max(start, end - max_bytes)
+            log.seek(first)
+            written = log.read()
+    except OSError:
+        return ""
+    if first > start:
+        # What was cut off in the middle is no line.
+        written = written.partition(b"\n")[2] or written
+    return writable(written.decode("utf-8", errors="replace"))

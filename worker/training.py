@@ -15,18 +15,21 @@ import socket
 import sys
 import threading
 import traceback
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from caviar.contract.fleet import Device
 from caviar.contract.messages import Assignment
-from worker.channel import Broken, Channel, Ended, Message, Ready, Setup, Started, Stop, Train
+from worker.channel import Broken, Channel, Ended, Message, Ready, Setup, Stale, Started, Stop, Train
+from worker.circumstances import Circumstances, DeviceMissing, circumstances, versions
+from worker.cores import pin
+from worker.logs import steady
+from worker.memory import MachineMemory
 from worker.objectives.errors import LoadError
+from worker.slot import TRACE_SIGNAL
 
 if TYPE_CHECKING:
     from worker.callbacks import StopRequest
-
-_STATM = Path("/proc/self/statm")
+    from worker.fitting import Trainer
 
 
 class Orders:
@@ -71,14 +74,23 @@ def listen(channel: Channel, orders: Orders) -> None:
 
 
 def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
-    """Import, say what can be trained, then train whatever comes, for ever."""
+    """Import, say what can be trained, then train whatever comes, for ever.
+
+    Raises:
+        LoadError: An objective cannot be loaded.
+        ImportError: A package is missing.
+        DeviceMissing: The device of the slot cannot be used.
+    """
     # Keras and its backend are imported here, once the listening thread notices the death of the supervisor.
-    from worker.callbacks import StopRequest
     from worker.checkpoints.shelf import Shelf
     from worker.fitting import Trainer
-    from worker.objectives.loading import load_all, offer
+    from worker.objectives.catalogue import open_catalogue
+    from worker.programs.cache import PROGRAMS
 
-    objectives = load_all(list(setup.objectives))
+    PROGRAMS.is_on = setup.whole_epochs
+    here = circumstances(setup.device)
+    here.check_seen()
+    catalogue = open_catalogue(setup.objectives, is_first=setup.is_first)
 
     def tell(message: Message) -> None:
         try:
@@ -89,42 +101,57 @@ def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
     # What the imports made stays for ever: the collection after each trial need not walk through it, which took 0.3 s.
     gc.collect()
     gc.freeze()
-    trainer = Trainer(objectives, setup.data_dir, setup.checkpoints_dir, Shelf(setup.resume_dir), tell)
-    offers = [offer(name, kind) for name, kind in objectives.items()]
-    tell(Ready(objectives=offers, devices=devices(), memory_bytes=memory_bytes()))
+    shelf = Shelf(setup.resume_dir)
+    trainer = Trainer(catalogue.objectives, setup.data_dir, setup.checkpoints_dir, shelf, tell, catalogue.failure)
+    offers = catalogue.offers
+    tell(Ready(objectives=offers, memory_bytes=memory_bytes(), backend=here.backend, versions=versions(here.backend)))
     while True:
         assignment = orders.assignments.get()
-        request = StopRequest()
-        orders.begin(assignment.lease, request)
-        tell(Started(lease=assignment.lease))
-        result = trainer.train(assignment, request)
-        orders.end(assignment.lease)
-        tell(
-            Ended(
-                lease=assignment.lease,
-                outcome=result.outcome,
-                error=result.error,
-                missing_checkpoint=result.missing_checkpoint,
-                memory_bytes=memory_bytes(),
-            )
+        name = assignment.objective.name
+        if catalogue.is_stale(name):
+            tell(Stale(lease=assignment.lease))
+        else:
+            # A device that fails now is not the trial's fault, as long as it has not started.
+            here.begin()
+            tell(Started(lease=assignment.lease, code_version=catalogue.code_version(name)))
+            train(assignment, orders, trainer, here, tell)
+
+
+def train(
+    assignment: Assignment, orders: Orders, trainer: Trainer, here: Circumstances, tell: Callable[[Message], None]
+) -> None:
+    """Train one trial, and tell its end.
+
+    Args:
+        assignment: What to train.
+        orders: Where the supervisor asks for the end.
+        trainer: Trains it.
+        here: Measures it.
+        tell: Sends to the supervisor.
+    """
+    from worker.callbacks import StopRequest
+
+    request = StopRequest()
+    orders.begin(assignment.lease, request)
+    result = trainer.train(assignment, request)
+    orders.end(assignment.lease)
+    tell(
+        Ended(
+            lease=assignment.lease,
+            outcome=result.outcome,
+            error=result.error,
+            missing_checkpoint=result.missing_checkpoint,
+            memory_bytes=memory_bytes(),
+            peak_memory_bytes=here.peak_memory_bytes(),
+            peak_device_memory_bytes=here.peak_device_memory_bytes(),
         )
-
-
-def devices() -> list[Device]:
-    """What this process trains on: GPUs by Keras's names, or the CPU with its threads."""
-    import keras
-
-    backend = keras.backend.backend()
-    accelerators = [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
-    found = [Device(kind="gpu", name=name, facts={"backend": backend}) for name in accelerators]
-    return found or [Device(kind="cpu", name="cpu", facts={"backend": backend})]
+    )
 
 
 def memory_bytes() -> int:
-    """Resident memory of this process, or 0 where the system does not tell (it is read from Linux's /proc)."""
-    if not _STATM.exists():
-        return 0
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Resident memory of this process, or 0 where the system does not tell."""
+    used = MachineMemory().of_process(os.getpid())
+    return 0 if used is None else used.resident_bytes
 
 
 def main() -> int:
@@ -140,9 +167,14 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
+    faulthandler.register(TRACE_SIGNAL, all_threads=True)
+    sys.stdout, sys.stderr = steady(sys.stdout), steady(sys.stderr)
     setup = next(iter(channel), None)
     if not isinstance(setup, Setup):
         return 1
+    # Before anything is imported that starts threads of its own.
+    if setup.cores:
+        pin(setup.cores)
     orders = Orders()
     threading.Thread(target=listen, args=(channel, orders), name="listen", daemon=True).start()
     try:
@@ -150,6 +182,9 @@ def main() -> int:
     except (LoadError, ImportError) as error:
         traceback.print_exc()
         channel.send(Broken(message=str(error)))
+    except DeviceMissing as error:
+        traceback.print_exc()
+        channel.send(Broken(message=str(error), is_slots_own=True))
     return 1
 
 

@@ -105,7 +105,7 @@ class _Demo:
             children,
             client.url,
             num_workers,
-            ["--slots", "1", "--threads-per-slot", "1"],
+            ["--devices", "cpu", "--cpu-slots", "1", "--threads-per-slot", "1"],
             environment=environment,
             log_folder=self._logs,
         )

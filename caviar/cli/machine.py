@@ -115,6 +115,18 @@ def start_workers(
         )
 
 
+def shared_cpu_slots(num_workers: int) -> int | None:
+    """CPU slots of each of several workers that share this machine; None to leave a single one its own choice.
+
+    Args:
+        num_workers: How many there are.
+    """
+    if num_workers == 1:
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // num_workers)
+
+
 def with_token(environment: Mapping[str, str], token: str | None) -> dict[str, str]:
     """An environment that carries a token: on a command line every user of the machine could read it."""
     return dict(environment) | ({} if token is None else {"CAVIAR_TOKEN": token})

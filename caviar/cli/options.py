@@ -56,8 +56,61 @@ LeaseTtl = Annotated[
         "Seconds without a sign of life after which a trial goes to another worker. Default: 30.",
     ),
 ]
-Slots = Annotated[
-    int | None, _option("--slots", "CAVIAR_SLOTS", None, "Trainings at the same time. Default: 1.", min=1)
+Artifacts = Annotated[
+    str | None,
+    _option(
+        "--artifacts",
+        "CAVIAR_ARTIFACTS_URL",
+        "FOLDER|URL",
+        "Where checkpoints and weights are kept, also s3://…, gs://… and the like. "
+        "Default: the folder artifacts in CAVIAR_HOME.",
+    ),
+]
+Devices = Annotated[
+    str | None,
+    _option(
+        "--devices",
+        "CAVIAR_DEVICES",
+        "auto|cpu|LIST",
+        "What to train on: auto for all GPUs, or the CPU where there are none; or GPUs by number or UUID: 0,1,GPU-…. "
+        "Default: auto.",
+    ),
+]
+SlotsPerGpu = Annotated[
+    str | None,
+    _option(
+        "--slots-per-gpu",
+        "CAVIAR_SLOTS_PER_GPU",
+        "N|auto",
+        "Trainings at the same time on each GPU. Default: auto, as many as fit by measured memory.",
+    ),
+]
+CpuSlots = Annotated[
+    str | None,
+    _option(
+        "--cpu-slots",
+        "CAVIAR_CPU_SLOTS",
+        "N|auto",
+        "Trainings at the same time on the CPU. Default: auto, one per core as memory allows.",
+    ),
+]
+Backend = Annotated[
+    str | None,
+    _option(
+        "--backend",
+        "CAVIAR_BACKEND",
+        "tensorflow|jax|torch",
+        "Backend of Keras. Default: what KERAS_BACKEND says, else tensorflow.",
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    _option(
+        "--label",
+        None,
+        "KEY=VALUE",
+        "Something to say of this worker that studies may require; repeatable. Beside: CAVIAR_LABELS, as JSON.",
+    ),
 ]
 ThreadsPerSlot = Annotated[
     int | None,
@@ -91,6 +144,21 @@ ParentProcess = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given; the others are left to the settings, which know their defaults."""
     return {name: value for name, value in options.items() if value is not None and value != []}
+
+
+def labels(given: list[str] | None) -> dict[str, str] | None:
+    """Labels of a worker as they are written on a command line.
+
+    Raises:
+        InvalidRequest: One of them is not of the form key=value.
+    """
+    if not given:
+        return None
+    parts = [label.partition("=") for label in given]
+    for key, sign, value in parts:
+        if not (key and sign and value):
+            raise InvalidRequest(f"received the label {key + sign + value!r}, expected KEY=VALUE, as in site=home")
+    return {key: value for key, _, value in parts}
 
 
 def arguments(**options: Any) -> list[str]:

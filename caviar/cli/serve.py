@@ -15,13 +15,16 @@ def serve(
     port: options.Port = None,
     token: options.AdminToken = None,
     lease_ttl_s: options.LeaseTtl = None,
+    artifacts: options.Artifacts = None,
     end_with: options.ParentProcess = None,
 ) -> None:
     """Run the service: it takes studies, hands trials to workers and shows the leaderboard."""
     end_with_parent(end_with)
     settings = options.optional_module("service.settings", "service")
     service = options.optional_module("service.app", "service")
-    chosen = options.given(database_url=database, host=host, port=port, token=token, lease_ttl_s=lease_ttl_s)
+    chosen = options.given(
+        database_url=database, host=host, port=port, token=token, lease_ttl_s=lease_ttl_s, artifacts_url=artifacts
+    )
     decided = options.settings(settings.ServiceSettings, chosen)
     machine.check_port(decided.host, decided.port)
     raise typer.Exit(service.run(decided))

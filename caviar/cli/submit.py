@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from caviar.cli import options, study_file
-from caviar.cli.console import CommandFailed, out
+from caviar.cli.console import CommandFailed, out, show_note
 from caviar.cli.progress import study_progress, summary
 from caviar.client import Client
 from caviar.contract.states import StudyState
@@ -35,6 +35,8 @@ def submit(
         console.print(
             f"study {study.name} is {study.state}: {client.url}/studies/{study.name}", markup=False, soft_wrap=True
         )
+        if client.study(study.name).num_able_workers == 0:
+            show_note("no connected worker can take its trials now; caviar workers lists those that are connected")
         if not wait:
             return
         with study_progress(console) as progress:

@@ -168,6 +168,8 @@ def _headline(frame: _Frame) -> Text:
     facts.append(formats.duration((ended_at - study.created_at).total_seconds()))
     facts += [] if study.seconds_left is None else [f"about {formats.duration(study.seconds_left)} left"]
     text = Text.assemble((study.name, "bold"), f" is {study.state}: ", ", ".join(facts))
+    if study.num_able_workers == 0:
+        text.append("\nno connected worker can take its trials now", style="yellow")
     if study.best is not None:
         text.append(f"\nbest {study.metric.name} ")
         text.append(formats.number(study.best.value), style="bold green")

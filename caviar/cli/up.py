@@ -24,8 +24,12 @@ def up(
     port: options.Port = None,
     token: options.AdminToken = None,
     lease_ttl_s: options.LeaseTtl = None,
-    slots: options.Slots = None,
+    label: options.Labels = None,
+    devices: options.Devices = None,
+    slots_per_gpu: options.SlotsPerGpu = None,
+    cpu_slots: options.CpuSlots = None,
     threads_per_slot: options.ThreadsPerSlot = None,
+    backend: options.Backend = None,
     objective: options.Objectives = None,
     data_dir: options.DataDir = None,
 ) -> None:
@@ -35,7 +39,16 @@ def up(
     url = machine.local_url(*address)
     environment = machine.with_token(machine.inherited(), token)
     serving = options.arguments(database=database, host=address[0], port=address[1], lease_ttl_s=lease_ttl_s)
-    working = options.arguments(slots=slots, threads_per_slot=threads_per_slot, objective=objective, data_dir=data_dir)
+    working = options.arguments(
+        label=label,
+        devices=devices,
+        slots_per_gpu=slots_per_gpu,
+        cpu_slots=cpu_slots or machine.shared_cpu_slots(workers),
+        threads_per_slot=threads_per_slot,
+        backend=backend,
+        objective=objective,
+        data_dir=data_dir,
+    )
     try:
         with Children(grace_s=_GRACE_S) as children, Client(url, token) as client:
             machine.start_service(children, client, serving, environment=environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ import httpx2
 
 from caviar.client.bodies import as_json, checked, import_bodies, study_body
 from caviar.client.connection import Clock, Connection, Query
+from caviar.client.downloads import download
 from caviar.client.events import PATIENCE_S, follow
 from caviar.contract.analysis import Importances, ReplayView
 from caviar.contract.errors import InvalidRequest, Unavailable
@@ -19,6 +21,7 @@ from caviar.contract.study import ImportTrials, OpenRound, StudyEdit, StudySpec
 from caviar.contract.views import (
     Curve,
     Curves,
+    Demand,
     EventView,
     Imported,
     Leaderboard,
@@ -35,6 +38,7 @@ from caviar.contract.views import (
     TrialPage,
     TrialView,
     Workers,
+    WorkerView,
 )
 
 _PAGE = 500
@@ -114,7 +118,7 @@ class Client:
         return self._connection.ask(StudyView, "GET", _study(name))
 
     def edit_study(self, name: str, edit: StudyEdit | Mapping[str, Any]) -> StudyView:
-        """Change the budget, the search space or the tags of a live study.
+        """Change the budget, the search space, the priority, the requirements or the tags of a live study.
 
         What is left out stays, and a limit of None is lifted. A search space is given whole.
         """
@@ -251,6 +255,23 @@ class Client:
         """Run a failed or cancelled trial once more."""
         return self._connection.ask(TrialStatus, "POST", f"/trials/{trial_id:d}:retry")
 
+    def download_weights(self, trial_id: int, path: str | Path = ".") -> Path:
+        """Save the weights of a trial's best epoch, a `.weights.h5` file of Keras.
+
+        Args:
+            trial_id: One of the best trials of a study that has ended; `trial(trial_id).artifacts` tells what is kept.
+            path: The file, or the folder for a file `trial-<trial_id>.weights.h5`.
+        Returns:
+            The file.
+        Raises:
+            NotFound: There is no such trial, or its weights are not kept (404).
+            OSError: The file cannot be written.
+        """
+        target = Path(path)
+        target = target / f"trial-{trial_id:d}.weights.h5" if target.is_dir() else target
+        download(self._connection, f"/trials/{trial_id:d}/weights", target)
+        return target
+
     def events(self, name: str, after: int | None = None) -> Iterator[EventView]:
         """What happens in a study, as it happens, without end; broken connections are mended without a gap.
 
@@ -281,6 +302,22 @@ class Client:
     def workers(self) -> Workers:
         """The registered workers, the newest first."""
         return self._connection.ask(Workers, "GET", "/workers")
+
+    def demand(self) -> Demand:
+        """How many trials are in training, and how many could be if there were slots for all."""
+        return self._connection.ask(Demand, "GET", "/workers:demand")
+
+    def pause_worker(self, worker_id: str) -> WorkerView:
+        """Give a worker nothing new; what it trains goes on."""
+        return self._connection.ask(WorkerView, "POST", f"{_worker(worker_id)}:pause")
+
+    def resume_worker(self, worker_id: str) -> WorkerView:
+        """Give a worker trials again."""
+        return self._connection.ask(WorkerView, "POST", f"{_worker(worker_id)}:resume")
+
+    def drain_worker(self, worker_id: str) -> WorkerView:
+        """Give a worker nothing new; it ends once what it trains is done."""
+        return self._connection.ask(WorkerView, "POST", f"{_worker(worker_id)}:drain")
 
     def wait(
         self,
@@ -326,9 +363,17 @@ class Client:
 
 
 def _study(name: str) -> str:
+    return f"/studies/{_part(name, 'the name of a study')}"
+
+
+def _worker(worker_id: str) -> str:
+    return f"/workers/{_part(worker_id, 'the id of a worker')}"
+
+
+def _part(name: str, expected: str) -> str:
     if not name or name.strip(".") == "":
-        raise InvalidRequest(f"received {name!r}, expected the name of a study")
-    return f"/studies/{quote(name, safe='')}"
+        raise InvalidRequest(f"received {name!r}, expected {expected}")
+    return quote(name, safe="")
 
 
 def _page(limit: int, after: str | int | None) -> Query:

@@ -140,6 +140,20 @@ class Connection:
             self._refuse_failure(source.response)
             yield source
 
+    @contextmanager
+    def stream(self, path: str) -> Iterator[httpx2.Response]:
+        """Open an answer whose content is read in portions; raises as `ask` does, also while it is read.
+
+        Args:
+            path: Below the prefix.
+        """
+        address = f"{self.url}{PREFIX}{path}"
+        with self._reaching(), self._http.stream("GET", address, headers=self._headers()) as answer:
+            if answer.is_error:
+                answer.read()
+            self._refuse_failure(answer)
+            yield answer
+
     def _headers(self) -> dict[str, str]:
         token = self._given_token or credentials.read_token()
         if token is not None:

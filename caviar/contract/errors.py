@@ -175,6 +175,12 @@ class LeaseLost(CaviarError):
     code, status, title = "lease_lost", 410, "Lease lost"
 
 
+class StorageFull(CaviarError):
+    """The service has no room for this file: go on without it, its operator must make room."""
+
+    code, status, title = "storage_full", 507, "Storage full"
+
+
 class Unavailable(CaviarError):
     """The service or its database cannot answer now: repeat the same request later."""
 

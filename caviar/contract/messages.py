@@ -10,7 +10,7 @@ from caviar.contract.fleet import Device, Labels, RunFacts, SlotFacts
 from caviar.contract.model import STORABLE, Label, Model, View
 from caviar.contract.space import Params, Space
 from caviar.contract.states import Decision, Outcome, TrialState, WorkerMode
-from caviar.contract.study import EarlyStopping, Metric, MetricName, ObjectiveName, ObjectiveRef
+from caviar.contract.study import EarlyStopping, Metric, MetricName, ObjectiveName, ObjectiveRef, Requires
 from caviar.contract.wording import patterned
 
 _VISIBLE = patterned(r"^[!-~]{1,100}$", "1–100 visible ASCII characters without a blank")
@@ -120,6 +120,7 @@ class Assignment(View):
             rule.
         keep_weights: Whether the service may ask for the weights of the best epoch.
         is_alone: Whether no other training may share its device: a former attempt ran out of memory.
+        requires: What its device must have, where a worker has several kinds.
         max_epochs: The last epoch, absolute.
         max_trial_seconds: Seconds after which to stop; None for no limit.
         early_stopping: When to stop by the trial's own curve; None for never.
@@ -143,6 +144,7 @@ class Assignment(View):
     checkpoint_every_s: float | None = None
     keep_weights: bool = False
     is_alone: bool = False
+    requires: Requires = Requires()
     max_epochs: int
     max_trial_seconds: float | None = None
     early_stopping: EarlyStopping | None = None
@@ -298,8 +300,8 @@ class Release(Model):
 
     Attributes:
         lease: Token of the trial.
-        is_checkpoint_missing: The worker cannot get at the checkpoint of the assignment: the next attempt begins at
-            epoch 1.
+        is_checkpoint_missing: The worker cannot get at the checkpoint of the assignment: the next attempt goes on from
+            an older one that the service keeps, or begins at epoch 1.
     """
 
     lease: LeaseToken

@@ -35,6 +35,8 @@ class StudyView(View):
         round: Number of the newest round; None for strategies without rounds.
         space_version: 1, and one more with every edit of the search space.
         seconds_left: Estimated seconds until the study ends, from its pace so far; None while nothing is known.
+        num_able_workers: Connected workers that offer its objective, have what it requires and take new trials. Told
+            when studies are read or listed and have not ended; else None.
     """
 
     name: str
@@ -61,6 +63,7 @@ class StudyView(View):
     round: int | None = None
     space_version: int = 1
     seconds_left: float | None = None
+    num_able_workers: int | None = None
     best: BestTrial | None = None
     last_event_seq: int
     created_at: datetime

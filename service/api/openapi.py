@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.api.examples import ANSWERS, BODIES, PROBLEM
 
-_METHODS = ("get", "post", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def install(app: FastAPI) -> None:
@@ -37,7 +37,7 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
 def _complete_operation(operation: dict[str, Any], *, is_public: bool) -> None:
     name = operation["operationId"]
     operation["security"] = [] if is_public else [{"token": []}]
-    if "requestBody" in operation:
+    if name in BODIES:
         operation["requestBody"]["content"]["application/json"]["example"] = BODIES[name]
     for status, answer in operation["responses"].items():
         if status.startswith("2"):

@@ -22,7 +22,7 @@ from caviar.contract.views import (
 )
 from service.api.dependencies import CurrentService, Limit, Number, Offset, StudyName
 from service.search.preview import preview
-from service.use_cases import controlling, finishing, importing, reading, steering, submitting
+from service.use_cases import controlling, finishing, fleet, importing, reading, steering, submitting
 
 router = APIRouter(tags=["studies"])
 
@@ -57,19 +57,21 @@ def list_studies(
 ) -> StudyPage:
     """List studies, the newest first."""
     with service.reading() as tx:
-        return reading.list_studies(tx, limit=limit, after=after)
+        found = reading.list_studies(tx, limit=limit, after=after)
+        items = fleet.with_able_workers(tx, found.items, lease_ttl_s=service.lease_ttl_s)
+        return found.model_copy(update={"items": items})
 
 
 @router.get("/studies/{name}")
 def read_study(service: CurrentService, name: StudyName) -> StudyView:
     """Read a study and where it stands."""
     with service.reading() as tx:
-        return reading.study(tx, name)
+        return fleet.with_able_workers(tx, [reading.study(tx, name)], lease_ttl_s=service.lease_ttl_s)[0]
 
 
 @router.patch("/studies/{name}")
 def edit_study(service: CurrentService, name: StudyName, body: StudyEdit) -> StudyView:
-    """Change limits, search space or tags of a live study.
+    """Change limits, search space, priority, requirements, checkpoints or tags of a live study.
 
     Limits that are left out stay; null lifts a limit. A search space is given whole and becomes a new version of it;
     trials that do not fit it stay, but the strategy learns nothing from them.

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from caviar.contract.messages import TrialStatus
-from caviar.contract.views import Measurements, Objectives, TrialDetail, Workers
-from service.api.dependencies import CurrentService, TrialId
-from service.use_cases import controlling, reading, submitting
+from caviar.contract.states import WorkerMode
+from caviar.contract.views import Demand, Measurements, Objectives, TrialDetail, Workers, WorkerView
+from service.api.dependencies import CurrentService, TrialId, WorkerId
+from service.use_cases import controlling, fleet, reading, submitting
 
 router = APIRouter(tags=["trials"])
 
@@ -58,4 +59,32 @@ def list_objectives(service: CurrentService) -> Objectives:
 def list_workers(service: CurrentService) -> Workers:
     """List registered workers, those seen last first."""
     with service.reading() as tx:
-        return reading.workers(tx, now=service.clock(), lease_ttl_s=service.lease_ttl_s)
+        return fleet.workers(tx, lease_ttl_s=service.lease_ttl_s)
+
+
+@router.get("/workers:demand", tags=["workers"])
+def read_demand(service: CurrentService) -> Demand:
+    """Read how many trials are in training, and how many could be if there were slots for all.
+
+    For programs that start and end workers. Studies that no worker can serve now count as well.
+    """
+    with service.reading() as tx:
+        return fleet.demand(tx)
+
+
+@router.post("/workers/{worker_id}:pause", tags=["workers"])
+def pause_worker(service: CurrentService, worker_id: WorkerId) -> WorkerView:
+    """Give a worker nothing new; what it trains goes on."""
+    return controlling.steer_worker(service, worker_id, WorkerMode.PAUSED)
+
+
+@router.post("/workers/{worker_id}:resume", tags=["workers"])
+def resume_worker(service: CurrentService, worker_id: WorkerId) -> WorkerView:
+    """Give a worker trials again."""
+    return controlling.steer_worker(service, worker_id, WorkerMode.WORKING)
+
+
+@router.post("/workers/{worker_id}:drain", tags=["workers"])
+def drain_worker(service: CurrentService, worker_id: WorkerId) -> WorkerView:
+    """Give a worker nothing new; it ends once what it trains is done."""
+    return controlling.steer_worker(service, worker_id, WorkerMode.DRAINING)

@@ -70,14 +70,16 @@ def may_retry(retries: int, num_charged: int) -> bool:
 
 FAILURES: Mapping[Outcome, StopReason] = {
     Outcome.FAILED: StopReason.ERROR,
-    Outcome.OUT_OF_MEMORY: StopReason.OUT_OF_MEMORY,
+    Outcome.STALLED: StopReason.TIME_LIMIT,
+    Outcome.OUT_OF_MEMORY: StopReason.INFEASIBLE,
     Outcome.DIVERGED: StopReason.DIVERGED,
     Outcome.INFEASIBLE: StopReason.INFEASIBLE,
 }
 """Why a trial ends that its worker did not complete."""
 
-RETRIED = frozenset({Outcome.FAILED, Outcome.OUT_OF_MEMORY})
-"""Outcomes that another attempt may not repeat; a divergence or an infeasible configuration comes back."""
+RETRIED = frozenset({Outcome.FAILED, Outcome.STALLED})
+"""Outcomes that another attempt may not repeat; a divergence or an infeasible configuration comes back. Who ran out of
+memory beside others is tried once more alone, whatever the retries."""
 
 
 def derived_seed(study_seed: int, purpose: str, number: int = 0) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -14,17 +17,43 @@ _log = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S = 1.0
 
 
+# Of the lease time: by how much the clock may be moved between two ticks without a word.
+_UNNOTICED_JUMP = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """The last time that the loop went round.
+
+    Attributes:
+        at: By the service's clock, which may be moved.
+        monotonic_s: By a clock that never is.
+        num_outages: How often the database had refused to write by then.
+    """
+
+    at: datetime
+    monotonic_s: float
+    num_outages: int
+
+
 class Clockwork:
     """Takes back expired leases and enforces time limits.
 
     Workers can renew only while the service answers. So whenever it could not (it was down, suspended, or its database
-    was away), every lease gets a full term before any is taken back: a silence of ours is no death of theirs.
+    was away or full), every lease gets a full term before any is taken back: a silence of ours is no death of theirs.
+    The same holds when the clock was moved, forward or back: a second clock that cannot be moved tells by how much.
     """
 
-    def __init__(self, service: Service) -> None:
-        """Wind it up; the first tick comes after a silence of unknown length."""
+    def __init__(self, service: Service, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Wind it up; the first tick comes after a silence of unknown length.
+
+        Args:
+            service: Whose leases it watches.
+            monotonic: Seconds by a clock that is never moved.
+        """
         self._service = service
-        self._ticked_at: datetime | None = None
+        self._monotonic = monotonic
+        self._last: _Tick | None = None
 
     async def run(self) -> None:
         """Tick until cancelled. A lapse is noticed within a second, or a fifth of the lease time if that is shorter."""
@@ -38,15 +67,26 @@ class Clockwork:
 
     async def tick(self) -> None:
         """One round of the loop."""
-        service = self._service
-        now = service.clock()
-        longest = timedelta(seconds=service.lease_ttl_s / 2)
-        if self._ticked_at is None or now - self._ticked_at > longest:
-            _log.info("clockwork.grace", silent_since=None if self._ticked_at is None else self._ticked_at.isoformat())
-            await service.submit(lambda tx: expiring.grant_grace(tx, service.lease_ttl_s))
+        service, last = self._service, self._last
+        now = _Tick(service.clock(), self._monotonic(), service.writer.num_outages)
+        jump_s = 0.0 if last is None else self._jump_s(last, now)
+        if last is None or jump_s or self._is_after_silence(last, now):
+            silent_since = None if last is None else last.at.isoformat()
+            _log.info("clockwork.grace", silent_since=silent_since, clock_moved_by_s=round(jump_s, 3))
+            await service.submit(lambda tx: expiring.grant_grace(tx, service.lease_ttl_s, jump_s))
+            # A grace that is stored is not given again, even if what follows fails.
+            self._last = now
         else:
             # In portions, so that reports are not held up behind the loss of a whole cluster.
             while await service.submit(expiring.expire_leases):
                 pass
         await service.submit(expiring.enforce_time_limits)
-        self._ticked_at = now
+        self._last = now
+
+    def _jump_s(self, last: _Tick, now: _Tick) -> float:
+        moved_s = (now.at - last.at).total_seconds() - (now.monotonic_s - last.monotonic_s)
+        return moved_s if abs(moved_s) > _UNNOTICED_JUMP * self._service.lease_ttl_s else 0.0
+
+    def _is_after_silence(self, last: _Tick, now: _Tick) -> bool:
+        is_late = now.monotonic_s - last.monotonic_s > self._service.lease_ttl_s / 2
+        return is_late or now.num_outages > last.num_outages

@@ -137,10 +137,19 @@ def is_outage(error: DBAPIError) -> bool:
     """Whether the database is away or cannot write, so that the same request may succeed later."""
     # OperationalError is what both drivers raise for a server that is gone, a full disk or a lock that stays held.
     names = ("OperationalError", "AdminShutdown", "CannotConnectNow", "CrashShutdown")
-    return error.connection_invalidated or type(error.orig).__name__ in names
+    return error.connection_invalidated or type(error.orig).__name__ in names or _is_full(error)
 
 
 def outage(error: DBAPIError) -> Unavailable:
     """What to answer while the database is away; logged with the driver's own words."""
+    if _is_full(error):
+        _log.error("store.disk_full", error=str(error.orig))
+        return Unavailable("the disk of the database is full; nothing was stored, repeat the request later")
     _log.warning("store.unavailable", error=str(error.orig))
     return Unavailable("the database does not answer; repeat the request later")
+
+
+def _is_full(error: DBAPIError) -> bool:
+    # SQLite's code is on every error of Python's driver since 3.11; psycopg names Postgres's 53100.
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or type(error.orig).__name__ == "DiskFull"

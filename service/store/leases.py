@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from caviar.contract.states import AttemptEnd, Outcome
 from service.store.schema import attempts, leases, studies, trials, workers
@@ -20,6 +20,9 @@ _TAKE_BACK = delete(leases).where(leases.c.trial_id == bindparam("trial"))
 _END = update(attempts).where(
     attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"), attempts.c.ended_at.is_(None)
 )
+_OF_NUMBER = (attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"))
+_FACTS = select(attempts.c.facts).where(*_OF_NUMBER)
+_TELL = update(attempts).where(*_OF_NUMBER)
 _TOKENS_OF_WORKER = select(leases.c.token).where(leases.c.worker_id == bindparam("worker"))
 _TOKENS_OF_REQUEST = select(attempts.c.token).where(
     attempts.c.worker_id == bindparam("worker"), attempts.c.request_id == bindparam("request")
@@ -76,8 +79,31 @@ def renew_tokens(tx: Transaction, worker_id: str, tokens: Iterable[str], until: 
 
 
 def renew_all(tx: Transaction, until: datetime) -> None:
-    """Give every lease at least until then."""
-    tx.write(update(leases).where(leases.c.expires_at < until).values(expires_at=until))
+    """Let every lease run out at this time, also those that would run longer: the clock was ahead when they began."""
+    tx.write(update(leases).values(expires_at=until))
+
+
+def move_begins(tx: Transaction, by: timedelta) -> None:
+    """Move the time that every lease began at, because the clock was moved."""
+    for lease in tx.read(select(leases.c.trial_id, leases.c.started_at)).all():
+        moved = update(leases).where(leases.c.trial_id == lease.trial_id)
+        tx.write(moved.values(started_at=lease.started_at + by))
+
+
+def tell(
+    tx: Transaction, trial_id: int, attempt: int, *, facts: Mapping[str, Any] | None, log_tail: str | None = None
+) -> None:
+    """Keep what a worker says of the circumstances of an attempt; what it has said before stays unless said anew."""
+    values: dict[str, Any] = {} if log_tail is None else {"log_tail": log_tail}
+    if facts:
+        values["facts"] = {**facts_of(tx, trial_id, attempt), **facts}
+    if values:
+        tx.write(_TELL, {"trial": trial_id, "nth": attempt, **values})
+
+
+def facts_of(tx: Transaction, trial_id: int, attempt: int) -> dict[str, Any]:
+    """What is known of the circumstances of an attempt, which exists."""
+    return tx.read(_FACTS, {"trial": trial_id, "nth": attempt}).scalar_one() or {}
 
 
 def end(
@@ -105,6 +131,11 @@ def expired(tx: Transaction, limit: int) -> list[int]:
         .with_for_update(skip_locked=True)
     )
     return list(tx.read(statement).scalars())
+
+
+def count(tx: Transaction) -> int:
+    """How many trials are in training."""
+    return int(tx.read(select(func.count()).select_from(leases)).scalar_one())
 
 
 def running(tx: Transaction, study_id: int) -> Records:

@@ -48,6 +48,7 @@ def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> 
         "name": name,
         "spec": spec,
         "submitted_digest": digest,
+        "priority": spec.get("priority", 0),
         "state": StudyState.RUNNING,
         "created_at": tx.now,
         "updated_at": tx.now,

@@ -156,6 +156,19 @@ def next_waiting(tx: Transaction, study_id: int, first: Sequence[int] = ()) -> R
     return tx.read(_NEXT_WAITING, {"study": study_id, "first": first}).one_or_none()
 
 
+def named(tx: Transaction, trial_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Study and number of those of these trials that exist, by id."""
+    found: dict[int, tuple[str, int]] = {}
+    for start in range(0, len(trial_ids), 500):
+        statement = (
+            select(trials.c.id, studies.c.name, trials.c.number)
+            .join(studies, studies.c.id == trials.c.study_id)
+            .where(trials.c.id.in_(trial_ids[start : start + 500]))
+        )
+        found |= {row.id: (row.name, row.number) for row in tx.read(statement)}
+    return found
+
+
 def unfinished(tx: Transaction, study_id: int) -> Records:
     """Trials that wait, run or are paused."""
     return tx.read(_UNFINISHED, {"study": study_id, "states": _ALIVE}).all()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
 from caviar.contract.errors import NotFound
+from caviar.contract.states import WorkerMode
 from service.store.schema import leases, workers
 from service.store.transaction import Record, Records, Transaction
 
@@ -67,6 +69,21 @@ def seen(
     tx.write(_CHANGE, {"worker": worker_id, **values})
 
 
+def set_mode(tx: Transaction, worker_id: str, mode: WorkerMode) -> None:
+    """Set what the operator wants of a worker."""
+    tx.write(_CHANGE, {"worker": worker_id, "mode": mode})
+
+
+def seen_by_now(tx: Transaction) -> None:
+    """Take back signs of life that seem to lie in the future, because the clock was set back."""
+    tx.write(update(workers).where(workers.c.seen_at > tx.now).values(seen_at=tx.now))
+
+
+def seen_since(tx: Transaction, since: datetime) -> Records:
+    """Workers that gave a sign of life at this time or later."""
+    return tx.read(select(workers).where(workers.c.seen_at >= since)).all()
+
+
 def page(tx: Transaction, limit: int) -> Records:
     """Workers, those seen last first."""
     return tx.read(select(workers).order_by(workers.c.seen_at.desc(), workers.c.id).limit(limit)).all()
@@ -77,9 +94,10 @@ def offers(tx: Transaction) -> Records:
     return tx.read(select(workers.c.objectives).order_by(workers.c.registered_at.desc())).all()
 
 
-def held_trials(tx: Transaction) -> dict[str, list[int]]:
-    """Ids of the trials that each worker holds."""
+def held_trials(tx: Transaction, worker_id: str | None = None) -> dict[str, list[int]]:
+    """Ids of the trials that each worker, or one of them, holds."""
     held: dict[str, list[int]] = {}
-    for row in tx.read(select(leases.c.worker_id, leases.c.trial_id).order_by(leases.c.trial_id)):
+    statement = select(leases.c.worker_id, leases.c.trial_id).order_by(leases.c.trial_id)
+    for row in tx.read(statement if worker_id is None else statement.where(leases.c.worker_id == worker_id)):
         held.setdefault(row.worker_id, []).append(row.trial_id)
     return held

@@ -45,7 +45,11 @@ class _Spoiled(Exception):
 
 
 class Writer:
-    """Owns all writes of this process."""
+    """Owns all writes of this process.
+
+    Attributes:
+        num_outages: Operations that were refused so far because the database was away or full.
+    """
 
     def __init__(
         self, engine: Engine, *, clock: Callable[[], datetime], on_commit: Callable[[Sequence[Event]], None]
@@ -62,6 +66,7 @@ class Writer:
         self._on_commit = on_commit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="caviar-writer", daemon=True)
+        self.num_outages = 0
         self._is_closed = False
         self._lock = threading.Lock()
 
@@ -162,6 +167,7 @@ class Writer:
         if isinstance(error, CaviarError):
             return error
         if isinstance(error, DBAPIError) and is_outage(error):
+            self.num_outages += 1
             return outage(error)
         if isinstance(error, SQLAlchemyError):
             _log.error("writer.failed", exc_info=error)

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from caviar.contract.messages import Assignment, Checkpoint, Claim, Claimed
-from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
+from caviar.contract.messages import Assignment, Claim, Claimed
+from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState, WorkerMode
 from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.search.pruner import Promotion
 from service.search.registry import build_pruner
 from service.store import leases, measurements, studies, trials, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending
+from service.use_cases import ending, retention, rotation
 from service.use_cases.creating import create_trial, open_round
+from service.use_cases.rotation import Turn
 from service.use_cases.searching import NothingLeft, Search, Suggestion, Wait
 from service.use_cases.service import Service
 from service.use_cases.specs import parsed
 
 _IDLE_RETRY_S = 1.0
+_RESTING_RETRY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Claimant:
-    """Who claims, for how many slots, on which request."""
+    """Who claims, on which request."""
 
     worker_id: str
     request_id: str
-    objectives: frozenset[str]
     lease_ttl_s: float
 
 
@@ -44,13 +46,15 @@ class _Stored:
     Attributes:
         assigned: Trials handed out.
         claimant: Who they went to.
-        hungry: Ids of studies in which a paused trial may be promoted or, if the flag is set, a new one begin.
+        turns: Studies that may be served next.
+        mode: What the operator wants of the worker.
         is_repeat: The request was answered before; nothing new is to be added.
     """
 
     assigned: list[Assignment]
     claimant: _Claimant
-    hungry: list[tuple[int, bool]]
+    turns: list[Turn]
+    mode: WorkerMode
     is_repeat: bool = False
 
 
@@ -81,84 +85,94 @@ def _forget(service: Service, worker_id: str, task: asyncio.Task[Claimed]) -> No
 
 async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
     deadline = asyncio.get_running_loop().time() + body.wait_s
-    is_first = True
+    first_mode: WorkerMode | None = None
     while True:
         num_openings = service.feed.num_openings
         # What it is granted while this claim waits is unknown to its list of leases, but not lost.
-        take = partial(_from_store, worker_id=worker_id, body=body, lease_ttl_s=service.lease_ttl_s, may_lose=is_first)
-        stored = await service.submit(take)
-        is_first = False
-        assigned = list(stored.assigned)
-        for study_id, may_create in stored.hungry:
-            while len(assigned) < body.max_trials:
-                assignment = await _next(service, study_id, stored.claimant, may_create=may_create)
-                if assignment is None:
-                    break
-                assigned.append(assignment)
+        may_lose = first_mode is None
+        stored = await service.submit(partial(_from_store, service, worker_id, body, may_lose=may_lose))
+        first_mode = first_mode or stored.mode
+        assigned = await _serve(service, stored, body.max_trials)
         remaining_s = deadline - asyncio.get_running_loop().time()
-        if assigned or stored.is_repeat or remaining_s <= 0 or service.feed.is_closed:
-            return Claimed(assigned=assigned, retry_after_s=0.0 if assigned else _IDLE_RETRY_S)
+        is_over = assigned or stored.is_repeat or remaining_s <= 0 or service.feed.is_closed
+        # Its mode is news to the worker if it has changed meanwhile; one that is drained waits for nothing.
+        if is_over or stored.mode is not first_mode or stored.mode is WorkerMode.DRAINING:
+            return _answer(assigned, stored.mode)
         await service.feed.wait_for_work(num_openings, remaining_s)
         if service.claims.get(worker_id, (None, None))[0] != body.request_id:
             # The worker has asked anew, so nobody waits for this answer any more.
-            return Claimed(assigned=[], retry_after_s=_IDLE_RETRY_S)
+            return _answer([], stored.mode)
 
 
-def _from_store(tx: Transaction, worker_id: str, body: Claim, lease_ttl_s: float, *, may_lose: bool) -> _Stored:
+def _answer(assigned: list[Assignment], mode: WorkerMode) -> Claimed:
+    idle_s = _IDLE_RETRY_S if mode is WorkerMode.WORKING else _RESTING_RETRY_S
+    return Claimed(assigned=assigned, retry_after_s=0.0 if assigned else idle_s, mode=mode)
+
+
+async def _serve(service: Service, stored: _Stored, max_trials: int) -> list[Assignment]:
+    # Studies take turns trial by trial, so that a worker with many slots is shared as well.
+    assigned, turns, claimant = list(stored.assigned), stored.turns, stored.claimant
+    while len(assigned) < max_trials and (turn := rotation.next_turn(turns)) is not None:
+        if turn.has_waiting:
+            room = max_trials - len(assigned)
+            more, turns = await service.submit(partial(_hand_out, claimant=claimant, turns=turns, room=room))
+            assigned += more
+            continue
+        assignment = await _next(service, turn.study_id, claimant, may_create=turn.may_create)
+        if assignment is None:
+            turn.close()
+        else:
+            assigned.append(assignment)
+            turn.serve()
+    return assigned
+
+
+def _from_store(service: Service, worker_id: str, body: Claim, tx: Transaction, *, may_lose: bool) -> _Stored:
     worker = workers.get(tx, worker_id)
     workers.seen(tx, worker_id)
-    objectives = frozenset(offer["name"] for offer in worker.objectives)
-    claimant = _Claimant(worker_id, body.request_id, objectives, lease_ttl_s)
+    mode = WorkerMode(worker.mode)
+    claimant = _Claimant(worker_id, body.request_id, service.lease_ttl_s)
     answered = leases.tokens_of_request(tx, worker_id, body.request_id)
     if answered:
         held = [row for row in leases.held_by(tx, worker_id) if row.token in answered]
-        return _Stored([_again(tx, row, claimant) for row in held], claimant, [], is_repeat=True)
-    unknown = _lose_unknown(tx, worker_id, set(body.leases)) if may_lose else []
-    return _hand_out(tx, claimant, body.max_trials, own=[(row.study_id, row.id) for row in unknown])
+        return _Stored([_again(tx, row, claimant) for row in held], claimant, [], mode, is_repeat=True)
+    lost = _lose_unknown(tx, worker_id, set(body.leases)) if may_lose else []
+    objectives = frozenset(offer["name"] for offer in worker.objectives)
+    own = Counter(row.study_id for row in lost)
+    turns = rotation.turns(tx, worker, objectives, service.shares, own)
+    assigned, turns = _hand_out(tx, claimant, turns, body.max_trials, own=[row.id for row in lost])
+    return _Stored(assigned, claimant, turns, mode)
 
 
 def _lose_unknown(tx: Transaction, worker_id: str, known: set[str]) -> list[Record]:
     if leases.tokens_of_worker(tx, worker_id) <= known:
         return []
-    unknown = [row for row in leases.held_by(tx, worker_id) if row.token not in known]
-    for row in unknown:
+    waiting = []
+    for row in leases.held_by(tx, worker_id):
+        if row.token in known:
+            continue
         # The worker has no such run (any more): whoever still has the old token is fenced off by a new attempt.
-        ending.lose_trial(tx, row, parsed(row.spec_text), detail="its worker did not know it any more")
+        state = ending.lose_trial(tx, row, parsed(row.spec_text), detail="its worker did not know it any more")
         ending.settle_study(tx, row.study_id)
-    return unknown
+        if state is TrialState.WAITING:
+            waiting.append(row)
+    return waiting
 
 
-def _hand_out(tx: Transaction, claimant: _Claimant, max_trials: int, own: Sequence[tuple[int, int]]) -> _Stored:
+def _hand_out(
+    tx: Transaction, claimant: _Claimant, turns: Sequence[Turn], room: int, own: Sequence[int] = ()
+) -> tuple[list[Assignment], list[Turn]]:
+    # Until it is the turn of a study that has to be asked for something new, which takes longer than a transaction may.
     assigned: list[Assignment] = []
-    hungry: list[tuple[int, bool]] = []
-    own_studies, own_trials = {study_id for study_id, _ in own}, [trial_id for _, trial_id in own]
-    open_studies = _open_studies(tx, claimant.objectives)
-    for study, spec in sorted(open_studies, key=lambda entry: entry[0].id not in own_studies):
-        room = max_trials - len(assigned)
-        if spec.budget.max_parallel is not None:
-            room = min(room, spec.budget.max_parallel - study.num_running)
-        while study.has_waiting and room > 0:
-            trial = trials.next_waiting(tx, study.id, own_trials)
-            if trial is None:
-                break
-            if _is_trained(tx, spec, trial):
-                continue
-            assigned.append(_grant(tx, claimant, spec, trial))
-            room -= 1
-        if room > 0:
-            may_create = ending.limit_reached(tx, study, spec) is None
-            if may_create or study.has_paused:
-                hungry.append((study.id, may_create))
-        if len(assigned) == max_trials:
-            break
-    return _Stored(assigned, claimant, hungry)
-
-
-def _open_studies(tx: Transaction, objectives: frozenset[str]) -> list[tuple[Record, StudySpec]]:
-    # Those with the fewest running trials first, so that studies share the workers.
-    found = [(study, parsed(study.spec_text)) for study in studies.running(tx)]
-    served = [(study, spec) for study, spec in found if spec.objective.name in objectives]
-    return sorted(served, key=lambda entry: (entry[0].num_running, entry[0].id))
+    left = rotation.copied(turns)
+    while len(assigned) < room and (turn := rotation.next_turn(left)) is not None and turn.has_waiting:
+        trial = trials.next_waiting(tx, turn.study_id, own)
+        if trial is None:
+            turn.has_waiting = False
+        elif not _is_trained(tx, turn.spec, trial):
+            assigned.append(_grant(tx, claimant, turn.spec, trial))
+            turn.serve()
+    return assigned, left
 
 
 async def _next(service: Service, study_id: int, claimant: _Claimant, *, may_create: bool) -> Assignment | None:
@@ -298,12 +312,15 @@ def _grant(tx: Transaction, claimant: _Claimant, spec: StudySpec, trial: Record,
         first_epoch=first_epoch,
         promoted_epoch=trial.promoted_epoch,
     )
-    return _assignment(trial, spec, attempt=attempt, token=token, first_epoch=first_epoch, ttl_s=claimant.lease_ttl_s)
+    return _assignment(
+        tx, trial, spec, attempt=attempt, token=token, first_epoch=first_epoch, ttl_s=claimant.lease_ttl_s
+    )
 
 
 def _again(tx: Transaction, row: Record, claimant: _Claimant) -> Assignment:
     leases.renew(tx, row.id, tx.now + timedelta(seconds=claimant.lease_ttl_s))
     return _assignment(
+        tx,
         row,
         parsed(row.spec_text),
         attempt=row.attempt,
@@ -314,7 +331,7 @@ def _again(tx: Transaction, row: Record, claimant: _Claimant) -> Assignment:
 
 
 def _assignment(
-    trial: Record, spec: StudySpec, *, attempt: int, token: str, first_epoch: int, ttl_s: float
+    tx: Transaction, trial: Record, spec: StudySpec, *, attempt: int, token: str, first_epoch: int, ttl_s: float
 ) -> Assignment:
     return Assignment(
         trial_id=trial.id,
@@ -329,9 +346,14 @@ def _assignment(
         objective=spec.objective,
         metric=spec.metric,
         first_epoch=first_epoch,
-        checkpoint=Checkpoint(epoch=first_epoch - 1) if first_epoch > 1 else None,
+        checkpoint=retention.checkpoint(tx, trial.id, first_epoch - 1) if first_epoch > 1 else None,
         checkpoint_epochs=build_pruner(spec).pause_epochs(spec, trial.number, trial.promoted_epoch),
+        checkpoint_every_epochs=spec.checkpoints.every_epochs,
+        checkpoint_every_s=spec.checkpoints.every_s,
+        keep_weights=spec.checkpoints.keep_best > 0,
         max_epochs=spec.budget.max_epochs,
         max_trial_seconds=spec.budget.max_trial_seconds,
+        is_alone=trial.is_alone,
+        requires=spec.requires,
         early_stopping=spec.early_stopping,
     )

@@ -1,14 +1,15 @@
-"""People steering studies and trials: pause, resume, stop, delete, retry."""
+"""People steering studies, trials and workers: pause, resume, stop, drain, delete, retry."""
 
 from __future__ import annotations
 
 from caviar.contract.errors import StateConflict
 from caviar.contract.messages import TrialStatus
-from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState
-from caviar.contract.views import StudyView
-from service.store import studies, trials
+from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState, WorkerMode
+from caviar.contract.views import StudyView, WorkerView
+from service.store import artifacts, studies, trials, workers
 from service.store.transaction import Transaction
-from service.use_cases import ending, finishing, reading
+from service.use_cases import ending, finishing, fleet, reading, retention
+from service.use_cases.service import Service
 
 
 def pause(tx: Transaction, name: str) -> StudyView:
@@ -68,6 +69,7 @@ def delete(tx: Transaction, name: str) -> int:
         NotFound: There is no such study (404).
     """
     study = studies.get(tx, name, is_locked=True)
+    artifacts.doom_study(tx, study.id)
     studies.remove(tx, study.id)
     return int(study.id)
 
@@ -110,6 +112,7 @@ def retry_trial(tx: Transaction, trial_id: int) -> TrialStatus:
         "checkpoint_epoch": None,
     }
     trials.change(tx, trial_id, **values)
+    retention.end_attempt(tx, trial_id)
     tx.emit(
         trial.study_id,
         "trial_requeued",
@@ -120,3 +123,22 @@ def retry_trial(tx: Transaction, trial_id: int) -> TrialStatus:
         is_charged=False,
     )
     return finishing.status(tx, trial_id)
+
+
+def steer_worker(service: Service, worker_id: str, mode: WorkerMode) -> WorkerView:
+    """Say what a worker is to do: work, take nothing new, or end once what it trains is done.
+
+    A claim of it that waits is answered at once. Saying it again changes nothing.
+
+    Raises:
+        NotFound: It never registered here (404).
+    """
+
+    def operation(tx: Transaction) -> WorkerView:
+        if workers.get(tx, worker_id).mode != mode:
+            workers.set_mode(tx, worker_id, mode)
+        return fleet.worker(tx, worker_id, lease_ttl_s=service.lease_ttl_s)
+
+    view = service.write(operation)
+    service.feed.open_soon()
+    return view

@@ -12,6 +12,7 @@ from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.store import leases, studies, trials
 from service.store.transaction import Record, Transaction
+from service.use_cases import retention
 from service.use_cases.specs import parsed
 
 Evidence = Mapping[str, JsonValue] | None
@@ -43,6 +44,7 @@ def end_trial(
         leases.end(tx, trial.id, trial.attempt, how, outcome=outcome, error=error)
     values: dict[str, Any] = {"error": error} if error is not None else {}
     trials.change(tx, trial.id, state=state, stop_reason=reason, evidence=evidence, ended_at=tx.now, **values)
+    retention.end_trial(tx, trial.id)
     if state is not TrialState.CANCELLED:
         studies.count_stagnant(tx, trial.study_id, trial.id)
     # The row may be older than this transaction's reports; what it has become is what the feed must say.
@@ -65,6 +67,7 @@ def pause_trial(tx: Transaction, trial: Record, epoch: int, evidence: Evidence) 
     """End the running attempt at a rung; the trial may be promoted later."""
     leases.end(tx, trial.id, trial.attempt, AttemptEnd.PAUSED)
     trials.change(tx, trial.id, state=TrialState.PAUSED, evidence=evidence)
+    retention.end_attempt(tx, trial.id)
     studies.count_stagnant(tx, trial.study_id, trial.id)
     tx.emit(trial.study_id, "trial_paused", trial_id=trial.id, number=trial.number, attempt=trial.attempt, epoch=epoch)
 
@@ -95,6 +98,7 @@ def requeue_trial(
     leases.end(tx, trial.id, trial.attempt, how, outcome=outcome, error=error)
     values: dict[str, Any] = {"error": error} if error is not None else {}
     trials.change(tx, trial.id, state=TrialState.WAITING, num_charged=trial.num_charged + int(is_charged), **values)
+    retention.end_attempt(tx, trial.id)
     tx.emit(
         trial.study_id,
         "trial_requeued",

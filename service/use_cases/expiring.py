@@ -7,7 +7,7 @@ from datetime import timedelta
 from caviar.contract.states import AttemptEnd, EndReason, StudyState
 from caviar.contract.study import StudySpec
 from service.domain import rules
-from service.store import leases, studies, trials
+from service.store import leases, studies, trials, workers
 from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 
@@ -49,6 +49,15 @@ def _end_overdue(tx: Transaction, study: Record, spec: StudySpec) -> None:
         ending.settle_study(tx, study.id)
 
 
-def grant_grace(tx: Transaction, lease_ttl_s: float) -> None:
-    """Give every lease a full term: while the service was down, no worker could renew."""
+def grant_grace(tx: Transaction, lease_ttl_s: float, jump_s: float = 0.0) -> None:
+    """Give every lease a full term: while the service was down, no worker could renew.
+
+    Args:
+        lease_ttl_s: The term.
+        jump_s: Seconds by which the clock was moved meanwhile, below 0 if it was set back. They count neither as time
+            that trials have used up nor as a silence of workers.
+    """
     leases.renew_all(tx, tx.now + timedelta(seconds=lease_ttl_s))
+    if jump_s:
+        leases.move_begins(tx, timedelta(seconds=jump_s))
+    workers.seen_by_now(tx)

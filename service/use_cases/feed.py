@@ -68,6 +68,11 @@ class Feed:
         """
         return self.num_openings != num_seen or await _rung(self._idle, timeout_s)
 
+    def open_soon(self) -> None:
+        """Wake those who wait for work although nothing happened in a study; callable from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._open)
+
     def close(self) -> None:
         """Wake everybody for the last time; to be called on the event loop's thread."""
         self.is_closed = True
@@ -91,8 +96,11 @@ class Feed:
             recent.append(event)
         _ring(self._waiting)
         if any(event.kind in _OPENINGS for event in events):
-            self.num_openings += 1
-            _ring(self._idle)
+            self._open()
+
+    def _open(self) -> None:
+        self.num_openings += 1
+        _ring(self._idle)
 
 
 async def _rung(waiting: set[asyncio.Future[None]], timeout_s: float) -> bool:

@@ -8,19 +8,23 @@ from typing import Any
 from pydantic import JsonValue
 
 from caviar.contract.errors import LeaseLost, StateConflict
+from caviar.contract.fleet import RunFacts
 from caviar.contract.messages import Finish, Heartbeat, HeartbeatAnswer, Release, TrialStatus
 from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState, WorkerMode
 from service.domain import rules
 from service.store import leases, trials, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending
+from service.use_cases import ending, retention
 from service.use_cases.searching import Search, Searches
+
+_GONE = frozenset({"killed", "exited"})
 
 
 def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> TrialStatus:
     """End the attempt that holds a lease, in the way its worker says.
 
-    A failed training is run again while retries are left; a divergence or an infeasible configuration is not.
+    A training that failed or stood still is run again while retries are left; a divergence or an infeasible
+    configuration is not. One that ran out of memory is run once more alone on its device, whatever the retries.
     Repeating the call changes nothing.
 
     Raises:
@@ -30,8 +34,9 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
     """
     trial = trials.with_lease(tx, trial_id)
     if trial.token != body.lease:
-        return _finished_before(tx, trial, body)
+        return _finished_before(tx, searches, trial, body)
     search = searches.of(trial.study_id)
+    leases.tell(tx, trial.id, trial.attempt, facts=told(body.facts), log_tail=body.log_tail)
     error = None if body.error is None else body.error.model_dump(mode="json")
     is_overdue = rules.is_overdue(search.spec.budget, started_at=trial.leased_at, now=tx.now)
     if body.outcome is Outcome.COMPLETE and is_overdue and trial.num_epochs < search.spec.budget.max_epochs:
@@ -45,10 +50,17 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
             "traceback": "",
         }
         _fail(tx, search, trial, Outcome.FAILED, nothing, said=Outcome.COMPLETE)
+    elif body.outcome is Outcome.OUT_OF_MEMORY:
+        _run_out_of_memory(tx, trial, body, error)
     else:
         _fail(tx, search, trial, body.outcome, error, said=body.outcome)
     ending.settle_study(tx, trial.study_id)
-    return status(tx, trial_id)
+    return _ended(tx, search, trial_id)
+
+
+def _ended(tx: Transaction, search: Search, trial_id: int) -> TrialStatus:
+    wanted = retention.wants_weights(tx, trial_id, search.spec)
+    return status(tx, trial_id).model_copy(update={"keep_weights": wanted})
 
 
 def _complete(tx: Transaction, search: Search, trial: Record) -> None:
@@ -82,7 +94,13 @@ def _fail(
         ending.requeue_trial(tx, trial, AttemptEnd.FINISHED, is_charged=True, outcome=said, error=error)
         return
     trials.change(tx, trial.id, num_charged=num_charged)
-    evidence: dict[str, JsonValue] = {"rule": str(outcome), "epoch": trial.num_epochs, "attempt": trial.attempt}
+    evidence: dict[str, JsonValue] = {
+        "rule": _rule(outcome, error),
+        "epoch": trial.num_epochs,
+        "attempt": trial.attempt,
+    }
+    if outcome in rules.RETRIED:
+        evidence |= {"retries": search.spec.retries, "attempts_charged": num_charged}
     ending.end_trial(
         tx,
         trial,
@@ -95,11 +113,56 @@ def _fail(
     )
 
 
-def _finished_before(tx: Transaction, trial: Record, body: Finish) -> TrialStatus:
+def _rule(outcome: Outcome, error: dict[str, Any] | None) -> str:
+    # A process that ended under a training is told apart from a training that raised an exception.
+    is_gone = outcome is Outcome.FAILED and error is not None and error["kind"] in _GONE
+    return str(error["kind"]) if is_gone and error is not None else str(outcome)
+
+
+def _run_out_of_memory(tx: Transaction, trial: Record, body: Finish, error: dict[str, Any] | None) -> None:
+    # Beside others it may have been their memory, so it is not charged; alone it can only have been its own.
+    was_alone = trial.is_alone or (body.facts is not None and body.facts.is_alone is True)
+    if not was_alone:
+        trials.change(tx, trial.id, is_alone=True)
+        how, outcome = AttemptEnd.FINISHED, body.outcome
+        ending.requeue_trial(tx, trial, how, is_charged=False, outcome=outcome, error=error)
+        return
+    shown = ("device", "device_name", "peak_device_memory_bytes", "peak_memory_bytes")
+    facts = leases.facts_of(tx, trial.id, trial.attempt)
+    evidence: dict[str, JsonValue] = {
+        "rule": str(Outcome.OUT_OF_MEMORY),
+        "epoch": trial.num_epochs,
+        "alone": True,
+        "attempts": trial.attempt,
+        **{name: facts[name] for name in shown if name in facts},
+    }
+    ending.end_trial(
+        tx,
+        trial,
+        TrialState.FAILED,
+        rules.FAILURES[body.outcome],
+        how=AttemptEnd.FINISHED,
+        evidence=evidence,
+        outcome=body.outcome,
+        error=error,
+    )
+
+
+def told(facts: RunFacts | None) -> dict[str, Any] | None:
+    """The circumstances that a worker knows of, to be stored."""
+    known = {} if facts is None else facts.model_dump(mode="json", exclude_none=True)
+    return {name: value for name, value in known.items() if value != {}} or None
+
+
+def _finished_before(tx: Transaction, searches: Searches, trial: Record, body: Finish) -> TrialStatus:
     attempt = leases.attempt_of_token(tx, trial.id, body.lease)
     if attempt is not None and attempt.end in (AttemptEnd.STOPPED, AttemptEnd.PAUSED):
+        # It has ended by a decision of ours; how much memory it took is told only now.
+        leases.tell(tx, trial.id, attempt.attempt, facts=told(body.facts), log_tail=body.log_tail)
         return status(tx, trial.id)
     if attempt is not None and attempt.end == AttemptEnd.FINISHED:
+        if attempt.outcome == body.outcome and attempt.attempt == trial.attempt:
+            return _ended(tx, searches.of(trial.study_id), trial.id)
         if attempt.outcome == body.outcome:
             return status(tx, trial.id)
         raise StateConflict(
@@ -123,7 +186,7 @@ def release(tx: Transaction, trial_id: int, body: Release) -> TrialStatus:
             return status(tx, trial_id)
         raise LeaseLost(f"the lease of trial {trial_id} is not its current one; drop this run, nothing was changed")
     if body.is_checkpoint_missing:
-        trials.change(tx, trial.id, checkpoint_epoch=None)
+        trials.change(tx, trial.id, checkpoint_epoch=retention.fall_back(tx, trial))
     ending.requeue_trial(tx, trial, AttemptEnd.RELEASED, is_charged=False)
     return status(tx, trial_id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from caviar.contract.objectives import BUILT_IN
@@ -10,6 +9,7 @@ from caviar.contract.space import Space
 from caviar.contract.states import StudyState, TrialState
 from caviar.contract.study import Metric, StudySpec
 from caviar.contract.views import (
+    ArtifactView,
     AttemptView,
     BestTrial,
     Curve,
@@ -30,18 +30,15 @@ from caviar.contract.views import (
     StudyView,
     TrialDetail,
     TrialPage,
-    Workers,
-    WorkerView,
 )
 from service.domain import pace, rules
+from service.store import artifacts as artifact_rows
 from service.store import imports, leases, studies, trials
 from service.store import measurements as measurement_rows
 from service.store import rounds as round_rows
 from service.store import spaces as space_rows
 from service.store import workers as worker_rows
 from service.store.transaction import Event, Record, Transaction
-
-_SHOWN_WORKERS = 1000
 
 
 def list_studies(tx: Transaction, *, limit: int = 100, after: str | None = None) -> StudyPage:
@@ -192,7 +189,19 @@ def trial(tx: Transaction, trial_id: int) -> TrialDetail:
     ]
     decisions = _decisions(tx, trial_id, attempts)
     return TrialDetail(
-        **_trial(row, spec), metric=spec.metric, attempts=attempts, decisions=decisions, as_of_seq=row.as_of_seq
+        **_trial(row, spec),
+        metric=spec.metric,
+        attempts=attempts,
+        decisions=decisions,
+        artifacts=[artifact(kept) for kept in artifact_rows.of_trial(tx, trial_id)],
+        as_of_seq=row.as_of_seq,
+    )
+
+
+def artifact(row: Record) -> ArtifactView:
+    """A file of a trial."""
+    return ArtifactView(
+        kind=row.kind, epoch=row.epoch, size_bytes=row.size_bytes, sha256=row.sha256, created_at=row.created_at
     )
 
 
@@ -291,30 +300,6 @@ def spaces(tx: Transaction, name: str) -> Spaces:
 def event(stored: Event) -> EventView:
     """An event as people see it."""
     return EventView(seq=stored.seq, kind=stored.kind, at=stored.at, data=dict(stored.data))
-
-
-def workers(tx: Transaction, *, now: datetime, lease_ttl_s: float) -> Workers:
-    """Registered workers, those seen last first."""
-    held = worker_rows.held_trials(tx)
-    items = [
-        WorkerView(
-            worker_id=row.id,
-            name=row.name,
-            host=row.host,
-            slots=row.slots,
-            devices=row.devices,
-            labels=row.labels,
-            mode=row.mode,
-            slot_facts=row.slot_facts or [],
-            objectives=[offer["name"] for offer in row.objectives],
-            running=held.get(row.id, []),
-            is_alive=now - row.seen_at <= timedelta(seconds=lease_ttl_s),
-            registered_at=row.registered_at,
-            seen_at=row.seen_at,
-        )
-        for row in worker_rows.page(tx, _SHOWN_WORKERS)
-    ]
-    return Workers(items=items)
 
 
 def objectives(tx: Transaction, offered: dict[str, Space | None]) -> Objectives:

@@ -20,7 +20,7 @@ from caviar.contract.states import AttemptEnd, Decision, EndReason, StopReason, 
 from service.domain import rules
 from service.store import leases, measurements, studies, trials
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending
+from service.use_cases import ending, finishing, retention
 from service.use_cases.searching import Search, Searches
 
 _DECISIONS = {AttemptEnd.STOPPED: Decision.STOP, AttemptEnd.PAUSED: Decision.PAUSE}
@@ -78,7 +78,7 @@ class _Ruling:
 def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_ttl_s: float) -> TrialDecision:
     trial = trials.with_lease(tx, item.trial_id)
     if trial.token != item.lease:
-        return _after_the_end(tx, trial, item)
+        return _after_the_end(tx, searches, trial, item)
     search = searches.knowing(trial.study_id, trial.number)
     _require_metric(search, item)
     ruling = _Ruling(Decision.CONTINUE)
@@ -88,7 +88,8 @@ def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_tt
         _store(tx, search, trial, item, ruling)
     _carry_out(tx, trial, item, ruling, until=tx.now + timedelta(seconds=lease_ttl_s))
     reason = None if ruling.decision is Decision.CONTINUE else str((ruling.evidence or {}).get("rule"))
-    return TrialDecision(trial_id=trial.id, decision=ruling.decision, reason=reason)
+    wanted = ruling.decision is Decision.STOP and retention.wants_weights(tx, trial.id, search.spec)
+    return TrialDecision(trial_id=trial.id, decision=ruling.decision, reason=reason, keep_weights=wanted)
 
 
 def _require_metric(search: Search, item: Measurement) -> None:
@@ -141,6 +142,7 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, ru
         decision=None if ruling.evidence is None else ruling.decision,
         evidence=ruling.evidence,
     )
+    leases.tell(tx, trial.id, trial.attempt, facts=finishing.told(item.facts))
     best, best_epoch = rules.fold(metric, trial.value, trial.best_epoch, value, item.epoch)
     trials.measured(
         tx,
@@ -151,6 +153,8 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, ru
         elapsed_s=item.elapsed_s,
         checkpoint_epoch=item.epoch if item.checkpoint else trial.checkpoint_epoch,
     )
+    if item.checkpoint:
+        retention.acknowledge(tx, trial.id, item.epoch)
     if trial.study_best_value is None or metric.better(value, trial.study_best_value):
         studies.gained(tx, trial.study_id, trial.id, value)
     tx.spend(trial.study_id, 1)
@@ -207,12 +211,15 @@ def _carry_out(tx: Transaction, trial: Record, item: Measurement, ruling: _Rulin
         ending.settle_study(tx, trial.study_id)
 
 
-def _after_the_end(tx: Transaction, trial: Record, item: Measurement) -> TrialDecision:
+def _after_the_end(tx: Transaction, searches: Searches, trial: Record, item: Measurement) -> TrialDecision:
     # The answer that ended the run may have been lost: the same report gets the same answer, and nothing else does.
     attempt = leases.attempt_of_token(tx, trial.id, item.lease)
     if attempt is not None and attempt.end in _DECISIONS:
         stored = measurements.find(tx, trial.id, attempt.attempt, item.epoch)
         if stored is not None and stored.metrics == item.metrics:
             rule = (stored.evidence or trial.evidence or {}).get("rule", trial.stop_reason)
-            return TrialDecision(trial_id=trial.id, decision=_DECISIONS[attempt.end], reason=rule)
+            decision = _DECISIONS[attempt.end]
+            is_newest = decision is Decision.STOP and attempt.attempt == trial.attempt
+            wanted = is_newest and retention.wants_weights(tx, trial.id, searches.of(trial.study_id).spec)
+            return TrialDecision(trial_id=trial.id, decision=decision, reason=rule, keep_weights=wanted)
     raise LeaseLost(f"the lease of trial {trial.id} is not its current one; drop this run, nothing was changed")

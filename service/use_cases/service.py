@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from caviar.contract.messages import Claimed
+from service.domain.shares import Shares
 from service.store.engine import Engine, read
 from service.store.transaction import Event, Transaction
 from service.store.writer import Operation, Writer
@@ -33,6 +34,7 @@ class Service:
         lease_ttl_s: Seconds that a lease lasts without a renewal.
         feed: Wakes those who wait for commits.
         searches: Mirrors, samplers and pruners by study.
+        shares: How much of the slots each study has had; read and fed on the writer's thread.
         writer: Owns all writes.
         claims: The claim of each worker that is being answered, with its request id.
     """
@@ -44,6 +46,7 @@ class Service:
         self.lease_ttl_s = lease_ttl_s
         self.feed = Feed()
         self.searches = Searches(self.reading)
+        self.shares = Shares()
         self.claims: dict[str, tuple[str, asyncio.Task[Claimed]]] = {}
         self.writer = Writer(engine, clock=clock, on_commit=self._committed)
 
@@ -68,6 +71,7 @@ class Service:
         """Let go of a deleted study."""
         self.searches.forget(study_id)
         self.feed.drop(study_id)
+        self.shares.forget(study_id)
 
     def write(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""
@@ -79,4 +83,5 @@ class Service:
 
     def _committed(self, events: Sequence[Event]) -> None:
         self.searches.apply(events)
+        self.shares.apply(events)
         self.feed.publish(events)

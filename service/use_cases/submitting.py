@@ -149,10 +149,13 @@ def edit(tx: Transaction, name: str, body: StudyEdit) -> StudyView:
         changes["tags"] = body.tags
     if body.space is not None:
         changes["space"] = body.space
+    for field in ("priority", "requires", "checkpoints"):
+        if getattr(body, field) is not None:
+            changes[field] = getattr(body, field)
     edited = spec.model_copy(update=changes)
     version = _space_version(tx, study, edited)
     stored = edited.model_dump(mode="json")
-    studies.change(tx, study.id, spec=stored, space_version=version)
+    studies.change(tx, study.id, spec=stored, priority=edited.priority, space_version=version)
     tx.emit(study.id, "study_edited", state=study.state, spec=stored, space_version=version)
     ending.settle_study(tx, study.id)
     return reading.study(tx, name)

@@ -101,6 +101,17 @@ def instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def size(num_bytes: int | None) -> str:
+    """An amount of memory in the unit that fits it."""
+    if num_bytes is None:
+        return ABSENT
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        amount = num_bytes / 1024**power
+        if amount >= 1:
+            return f"{amount:.{0 if amount >= 100 else 1}f}".removesuffix(".0") + f"{_THIN_SPACE}{unit}"
+    return f"{num_bytes}{_THIN_SPACE}B"
+
+
 def words(name: str) -> str:
     """An identifier as words."""
     return name.replace("_", " ")

@@ -7,15 +7,17 @@ from typing import Any
 from caviar.contract.study import Metric
 from caviar.contract.views import Measurements, StudyView, TrialDetail
 from service.store.transaction import Transaction
-from service.use_cases import reading
+from service.use_cases import fleet, reading
 from service.use_cases.service import Service
 from service.web import board
 from service.web.chart import Chart, study_chart, trial_chart
+from service.web.fleet import entry
 
 STUDIES_PER_PAGE = 50
 ROWS_PER_PAGE = 100
 MAX_CURVES = 500
 MAX_ROUNDS = 8
+MAX_GONE = 50
 
 Context = dict[str, Any]
 
@@ -30,10 +32,24 @@ def studies(service: Service, after: str | None) -> Context:
     return {"entries": entries, "after": after, "next_after": page.next_after, "workers": workers, "now": now}
 
 
+def workers(service: Service) -> Context:
+    """The workers: those that are connected, and those that have gone."""
+    with service.reading() as tx:
+        found = fleet.workers(tx, lease_ttl_s=service.lease_ttl_s).items
+        names = fleet.trial_names(tx, found)
+        demand = fleet.demand(tx)
+    entries = [entry(worker, names) for worker in found]
+    present = sorted(
+        (one for one in entries if one.worker.is_alive), key=lambda one: (one.worker.name, one.worker.host)
+    )
+    gone = [one for one in entries if not one.worker.is_alive][:MAX_GONE]
+    return {"present": present, "gone": gone, "demand": demand, "now": service.clock()}
+
+
 def study(service: Service, name: str, offset: int) -> Context:
     """A study with all parts of its page."""
     with service.reading() as tx:
-        view = reading.study(tx, name)
+        view = _study(tx, service, name)
         parts = _summary(tx, service, view) | _leaderboard(tx, view, offset) | _rounds(tx, view)
         return parts | {"chart": _chart(tx, view)}
 
@@ -41,13 +57,13 @@ def study(service: Service, name: str, offset: int) -> Context:
 def summary(service: Service, name: str) -> Context:
     """The facts at the head of a study's page."""
     with service.reading() as tx:
-        return _summary(tx, service, reading.study(tx, name))
+        return _summary(tx, service, _study(tx, service, name))
 
 
 def leaderboard(service: Service, name: str, offset: int) -> Context:
     """A page of the leaderboard."""
     with service.reading() as tx:
-        view = reading.study(tx, name)
+        view = _study(tx, service, name)
         return _leaderboard(tx, view, offset) | {"workers": _num_workers(tx, service)}
 
 
@@ -82,6 +98,10 @@ def trial(service: Service, trial_id: int) -> Context:
         "is_best": view.best is not None and view.best.trial_id == trial_id,
         "now": service.clock(),
     }
+
+
+def _study(tx: Transaction, service: Service, name: str) -> StudyView:
+    return fleet.with_able_workers(tx, [reading.study(tx, name)], lease_ttl_s=service.lease_ttl_s)[0]
 
 
 def _summary(tx: Transaction, service: Service, view: StudyView) -> Context:
@@ -141,5 +161,5 @@ def _trial_chart(detail: TrialDetail, measured: Measurements) -> Chart:
 
 
 def _num_workers(tx: Transaction, service: Service) -> int:
-    found = reading.workers(tx, now=service.clock(), lease_ttl_s=service.lease_ttl_s)
+    found = fleet.workers(tx, lease_ttl_s=service.lease_ttl_s)
     return sum(worker.is_alive for worker in found.items)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from service.web import formats
+from service.web import fleet, formats
 from service.web.assets import bundle
 
 HEADERS = {
@@ -40,6 +40,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "ago": formats.ago,
+        "circumstances": fleet.circumstances,
         "combine": lambda first, second: {**first, **second},
         "count": formats.count,
         "fact": formats.fact,
@@ -47,7 +48,9 @@ def environment() -> Environment:
         "number": formats.number,
         "parameter": formats.parameter,
         "path": lambda part: quote(str(part), safe=""),
+        "requirements": fleet.requirements,
         "seconds": formats.seconds,
+        "size": formats.size,
         "words": formats.words,
     }
     made.globals["asset"] = bundle().url

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from caviar.contract.errors import NotFound
+from caviar.contract.states import WorkerMode
+from service.use_cases import controlling
 from service.web import login, pages
 from service.web.assets import bundle
 from service.web.rendering import HEADERS, page
 
 Offset = Annotated[int, Query(ge=0, lt=2**53)]
 TrialId = Annotated[int, Path(ge=1, lt=2**53)]
+WorkerId = Annotated[str, Path(max_length=36)]
 
 _IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+_MODES = {"pause": WorkerMode.PAUSED, "resume": WorkerMode.WORKING, "drain": WorkerMode.DRAINING}
 _pages = APIRouter(include_in_schema=False)
 
 
@@ -37,6 +41,25 @@ def show_studies(request: Request, after: str | None = None) -> Response:
 def show_studies_fragment(request: Request, after: str | None = None) -> Response:
     """The table of studies alone."""
     return page("fragments/studies.html", **pages.studies(request.app.state.service, after))
+
+
+@_pages.get("/workers")
+def show_workers(request: Request) -> Response:
+    """All workers: their devices, slots and modes."""
+    return page("workers.html", **pages.workers(request.app.state.service))
+
+
+@_pages.get("/fragments/workers")
+def show_workers_fragment(request: Request) -> Response:
+    """The workers alone."""
+    return page("fragments/workers.html", **pages.workers(request.app.state.service))
+
+
+@_pages.post("/workers/{worker_id}/{verb}")
+def steer_worker(request: Request, worker_id: WorkerId, verb: Literal["pause", "resume", "drain"]) -> Response:
+    """Pause, resume or drain a worker, then show them all."""
+    controlling.steer_worker(request.app.state.service, worker_id, _MODES[verb])
+    return RedirectResponse("/workers", status_code=303, headers=HEADERS)
 
 
 @_pages.get("/studies/{name}")

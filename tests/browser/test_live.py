@@ -230,3 +230,25 @@ def test_nothing_flashes_for_those_who_asked_for_calm(open_page: Opened, worker:
         expect(page.locator(".board tr.best .value")).to_have_text("0.5000")
     expect(lively.locator("body")).not_to_have_attribute("data-animated", "0")
     expect(calm.locator("body")).to_have_attribute("data-animated", "0")
+
+
+def test_the_page_of_workers_follows_and_steers(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
+    page, _ = open_page()
+    page.goto("/workers")
+    card = page.locator(f"#worker-{worker.worker_id}")
+    expect(card.locator(".chip").first).to_have_text("working")
+    worker.submit(study)
+    [trial] = worker.claim()
+    slot = {"index": 0, "state": "training", "trial_id": trial["trial_id"]}
+    device = {"kind": "gpu", "name": "big", "memory_total_bytes": 100, "memory_used_bytes": 40}
+    worker.post(f"/workers/{worker.worker_id}:heartbeat", {"slots": [slot], "devices": [device]})
+    link = card.get_by_role("link", name=f"{study} #{trial['number']}")
+    expect(link).to_be_visible(timeout=30_000)
+    assert card.locator("meter").evaluate("meter => meter.value / meter.max") == 0.4
+    card.get_by_role("button", name="Drain").click()
+    expect(card.locator(".chip").first).to_have_text("draining")
+    expect(card.get_by_role("button")).to_have_count(1)
+    card.get_by_role("button", name="Resume").click()
+    expect(card.locator(".chip").first).to_have_text("working")
+    link.click()
+    expect(page.locator("h1")).to_have_text(f"Trial {trial['number']}")

@@ -71,12 +71,35 @@ def trials(worker: ScriptedWorker) -> dict[str, dict[str, Any]]:
         worker.finish(diverged, "diverged")
         worker.post(f"/trials/{cancelled['trial_id']}:stop", {})
         worker.report(running, 0.7, 0.35)
+        tell_of_slots(worker, running)
     rows = worker.http.get(f"/api/v1/studies/{LONG}/trials").json()["items"]
     return dict(zip(("complete", "failed", "diverged", "cancelled", "running"), rows, strict=False))
 
 
+def tell_of_slots(worker: ScriptedWorker, trial: dict[str, Any]) -> None:
+    """Let a worker tell of devices and slots in every state."""
+    gpu = {"kind": "gpu", "uuid": "GPU-1", "memory_total_bytes": 10**11, "memory_used_bytes": 3 * 10**10}
+    devices = [
+        gpu | {"name": f"Accelerator {'x' * 60}", "utilisation": 0.9},
+        {"kind": "cpu", "name": "c", "num_cores": 2},
+    ]
+    states = ("training", "idle", "starting", "paused")
+    slots = [{"index": index, "state": state, "device": "GPU-1"} for index, state in enumerate(states)]
+    slots[0]["trial_id"] = trial["trial_id"]
+    slots[3]["detail"] = "three trainings failed within ten seconds each, so this slot waits for five minutes"
+    body = {"leases": [trial["lease"]], "devices": devices, "slots": slots}
+    worker.post(f"/workers/{worker.worker_id}:heartbeat", body)
+
+
 def paths(trials: dict[str, dict[str, Any]]) -> list[str]:
-    return ["/", f"/studies/{LONG}", *(f"/trials/{trial['trial_id']}" for trial in trials.values()), "/login", "/lost"]
+    return [
+        "/",
+        "/workers",
+        f"/studies/{LONG}",
+        *(f"/trials/{trial['trial_id']}" for trial in trials.values()),
+        "/login",
+        "/lost",
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

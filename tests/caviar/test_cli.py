@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import caviar
 from caviar import Client, credentials
-from caviar.cli import app
+from caviar.cli import app, machine, options
 from caviar.contract.states import StudyState
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer, study
 
@@ -208,6 +208,19 @@ def test_settings_that_are_wrong_are_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert result.exit_code == 1
     assert "log_level" in result.stderr
     assert "loud" in result.stderr
+
+
+def test_labels_are_written_as_key_and_value() -> None:
+    assert options.labels(["site=basement", "rack=a=1"]) == {"site": "basement", "rack": "a=1"}
+    assert options.labels([]) is None
+    result = run("work", "--token", "any", "--label", "basement")
+    assert result.exit_code == 1
+    assert "received the label 'basement', expected KEY=VALUE" in " ".join(result.stderr.split())
+
+
+def test_workers_of_one_machine_share_its_cores() -> None:
+    assert machine.shared_cpu_slots(1) is None
+    assert machine.shared_cpu_slots(10**6) == 1
 
 
 def test_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,17 @@ class Trainer:
         self.report(assignment, losses)
         self.finish(assignment)
         return assignment
+
+    def store_weights(self, assignment: dict[str, Any], epoch: int, data: bytes) -> None:
+        """Store the weights of an ended trial."""
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Caviar-Lease": assignment["lease"],
+            "Caviar-Epoch": str(epoch),
+            "Caviar-SHA256": hashlib.sha256(data).hexdigest(),
+        }
+        path = f"/api/v1/trials/{assignment['trial_id']}/weights"
+        assert self._http.put(path, content=data, headers=headers).is_success
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         answer = self._http.post(f"/api/v1{path}", json=body, headers={"Authorization": f"Bearer {TOKEN}"})

@@ -129,9 +129,9 @@ class Site:
         list(self.client.studies())
         return True
 
-    def start_worker(self, name: str, *flags: str) -> CaviarProcess:
-        """Start a worker with one slot and one thread."""
-        common = ("--url", self.url, "--name", name, "--slots", "1", "--threads-per-slot", "1")
+    def start_worker(self, name: str, *flags: str, slots: int = 1) -> CaviarProcess:
+        """Start a worker whose slots have one thread each."""
+        common = ("--url", self.url, "--name", name, "--cpu-slots", str(slots), "--threads-per-slot", "1")
         worker = CaviarProcess(self.folder, name, "work", *common, *flags)
         worker.start()
         self.workers.append(worker)

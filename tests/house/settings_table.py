@@ -40,13 +40,14 @@ def _default(field: FieldInfo) -> str:
 
 def _range(field: FieldInfo) -> str:
     bounds = [text for item in _metadata(field) for text in _bounds(item)]
-    if bounds:
-        return ", ".join(bounds)
     kinds = [kind for kind in _kinds(field.annotation) if kind is not type(None)]
-    if any(get_origin(kind) is Literal for kind in kinds):
-        return ", ".join(f"`{choice}`" for kind in kinds for choice in get_args(kind))
+    choices = [f"`{choice}`" for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if choices or bounds:
+        return ", ".join(choices + bounds)
     if bool in kinds:
         return "`true`, `false`"
+    if any(get_origin(kind) is dict for kind in kinds):
+        return "a JSON object"
     return "a JSON list" if any(get_origin(kind) in (list, tuple) for kind in kinds) else "text"
 
 

@@ -21,7 +21,7 @@ from tests.house.repository import PACKAGES, ROOT, files, python_files, relative
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PIN_FILES = [ROOT / "constraints.txt", *sorted((ROOT / "constraints").glob("*.txt"))]
 # What each package may import beyond the base, by the extras that it is installed with.
-EXTRAS_OF = {"caviar": [], "service": ["service", "postgres"], "worker": ["worker-cpu", "worker", "jax"]}
+EXTRAS_OF = {"caviar": [], "service": ["service", "postgres"], "worker": ["worker-cpu", "worker", "jax", "ray"]}
 # Distributions that are a part of another one and pinned by it.
 PARTS = {"pydantic-core": "pydantic"}
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")

@@ -9,9 +9,10 @@ from pydantic_settings import BaseSettings
 from service.settings import ServiceSettings
 from tests.house.repository import ROOT
 from tests.house.settings_table import table
+from worker.engines.settings import EngineSettings
 from worker.settings import WorkerSettings
 
-CLASSES: list[type[BaseSettings]] = [ServiceSettings, WorkerSettings]
+CLASSES: list[type[BaseSettings]] = [ServiceSettings, WorkerSettings, EngineSettings]
 SECRETS = ("token", "secret", "password")
 
 

@@ -62,6 +62,22 @@ class Dying(Watched):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Talking(Watched):
+    """Writes to its output."""
+
+    def happen(self) -> None:
+        sys.stdout.write("hear me out\n")
+
+
+class Swelling(Watched):
+    """Takes a gigabyte of real memory and keeps it."""
+
+    def happen(self) -> None:
+        kept = np.ones(2**27)
+        threading.Event().wait()
+        del kept
+
+
 class Exiting(Watched):
     """Takes its process along."""
 

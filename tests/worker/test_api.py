@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ from caviar.contract.states import Decision, Outcome, TrialState
 from service.app import create_app, prepare
 from service.settings import ServiceSettings
 from tests.worker.wire import TOKEN, Service, measurement
-from worker.api import WorkerApi
+from worker.api import BrokenOff, WorkerApi
 
 BODY = RegisterWorker(name="w", host="h", objectives=[OfferedObjective(name="mlp")])
 
@@ -138,6 +139,81 @@ def test_a_service_that_is_away_is_unavailable(service: Service, api: WorkerApi)
     service.is_away = True
     with pytest.raises(Unavailable, match="away"):
         api.register(BODY)
+
+
+FILE = b"0123456789" * 300_000
+SHA256 = hashlib.sha256(FILE).hexdigest()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "epoch-0000001.npz"
+    path.write_bytes(FILE)
+    return path
+
+
+def fetched(api: WorkerApi, trial_id: int, epoch: int, lease: str) -> bytes:
+    with api.checkpoint(trial_id, epoch, lease) as pieces:
+        return b"".join(pieces)
+
+
+def test_files_come_back_as_they_went(service: Service, api: WorkerApi, path: Path) -> None:
+    trial = service.add()
+    trial.lease = "lease-1-1"
+    with path.open("rb") as file:
+        view = api.upload_checkpoint(1, 1, "lease-1-1", file, SHA256)
+    assert (view.kind, view.epoch, view.size_bytes, view.sha256) == ("checkpoint", 1, len(FILE), SHA256)
+    assert fetched(api, 1, 1, "lease-1-1") == FILE
+    with path.open("rb") as file:
+        api.upload_weights(1, 3, "lease-1-1", file, SHA256)
+    assert trial.weights == (3, FILE)
+
+
+def test_files_are_never_in_memory_as_a_whole_and_tell_their_length(path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    class Full(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            assert isinstance(request.stream, httpx2.SyncByteStream)
+            seen.extend((request.headers["Content-Length"], len(piece)) for piece in request.stream)
+            return httpx2.Response(507, json={"code": "storage_full", "detail": "no room"})
+
+    client = httpx2.Client(base_url="http://service", transport=Full())
+    with client, path.open("rb") as file, pytest.raises(RequestError, match="no room"):
+        WorkerApi(client).upload_checkpoint(1, 1, "lease-1-1", file, SHA256)
+    assert {length for length, _size in seen} == {str(len(FILE))}
+    assert max(size for _length, size in seen) < len(FILE) / 10
+
+
+def test_files_against_the_real_application(real_client: TestClient, path: Path) -> None:
+    api = WorkerApi(real_client)
+    mine = claimed(api, real_client)
+    with path.open("rb") as file:
+        view = api.upload_checkpoint(mine.trial_id, 1, mine.lease, file, SHA256)
+        file.seek(0)
+        again = api.upload_checkpoint(mine.trial_id, 1, mine.lease, file, SHA256)
+    assert (view.size_bytes, again) == (len(FILE), view)
+    assert fetched(api, mine.trial_id, 1, mine.lease) == FILE
+    with pytest.raises(NotFound):
+        fetched(api, mine.trial_id, 2, mine.lease)
+    with pytest.raises(LeaseLost):
+        fetched(api, mine.trial_id, 1, "another")
+    with path.open("rb") as file, pytest.raises(LeaseLost):
+        api.upload_checkpoint(mine.trial_id, 2, "another", file, SHA256)
+    with path.open("rb") as file, pytest.raises(InvalidRequest):
+        api.upload_checkpoint(mine.trial_id, 2, mine.lease, file, "0" * 64)
+    report = Report(items=[measurement(mine.trial_id, 1, lease=mine.lease, checkpoint=True)])
+    assert [decided.decision for decided in api.report(report).decisions] == [Decision.CONTINUE]
+    api.release(mine.trial_id, Release(lease=mine.lease))
+    [heir] = api.claim(api.register(BODY).worker_id, Claim(request_id="r2")).assigned
+    assert heir.checkpoint is not None
+    assert (heir.first_epoch, heir.checkpoint.sha256, heir.checkpoint.size_bytes) == (2, SHA256, len(FILE))
+
+
+def test_an_upload_that_breaks_off_is_told_from_an_absence(service: Service, api: WorkerApi, path: Path) -> None:
+    service.is_hanging_up = True
+    with path.open("rb") as file, pytest.raises(BrokenOff):
+        api.upload_checkpoint(1, 1, "lease-1-1", file, SHA256)
 
 
 def answering(status: int, content: str) -> Callable[[httpx2.Request], httpx2.Response]:

@@ -13,13 +13,15 @@ import httpx2
 import pytest
 
 from caviar.contract.errors import InvalidRequest, NotFound, Unauthorized
+from caviar.contract.fleet import Device, SlotFacts
 from caviar.contract.messages import OfferedObjective, RegisterWorker
+from caviar.contract.states import SlotState, WorkerMode
 from tests.worker.wire import DEADLINE_S, assignment
 from worker.api import WorkerApi
 from worker.backoff import Backoff
 from worker.checkpoints.shelf import Shelf
 from worker.claimer import Claimer
-from worker.events import Answered, LeaseGone, Refused
+from worker.events import Answered, LeaseGone, ModeTold, Refused
 from worker.heart import Heart
 from worker.membership import Membership
 from worker.outbox import Outbox
@@ -58,7 +60,7 @@ class Script:
                 return body
 
 
-CLAIMED: Answer = {"assigned": [assignment().model_dump(mode="json")], "retry_after_s": 0.0}
+CLAIMED: Answer = {"assigned": [assignment().model_dump(mode="json")], "retry_after_s": 0.0, "mode": "paused"}
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_a_claim_is_repeated_as_the_same_request_until_it_is_answered(
 ) -> None:
     script = Script(claim=[httpx2.ConnectError("no route"), httpx2.ReadTimeout("slow"), CLAIMED])
     event = claim(script)
-    assert event == Answered((assignment(),), 0.0, True)
+    assert event == Answered((assignment(),), 0.0, True, WorkerMode.PAUSED)
     bodies = [script.next("claim") for _ in range(3)]
     assert bodies[0] == bodies[1] == bodies[2]
     assert (bodies[0]["max_trials"], bodies[0]["leases"]) == (2, ["mine"])
@@ -117,7 +119,8 @@ def test_an_unexpected_crash_is_told_and_not_waited_for(claim: Callable[[Script]
 def test_the_heart_renews_tells_what_is_lost_and_beats_on_after_trouble(tmp_path: Path) -> None:
     fine: Answer = {"lost": []}
     # The service is asked about the checkpoints 5 and 7; that it names 6 as well is no order.
-    script = Script(heartbeat=[fine, NotFound("no worker w1"), {"lost": ["b"], "discard": [5, 6]}, fine])
+    lost: Answer = {"lost": ["b"], "discard": [5, 6], "mode": "draining"}
+    script = Script(heartbeat=[fine, NotFound("no worker w1"), lost, fine])
     shelf = Shelf(tmp_path / "resume")
     for trial_id in (5, 7):
         shelf.path(trial_id, 2).parent.mkdir(parents=True)
@@ -125,12 +128,19 @@ def test_the_heart_renews_tells_what_is_lost_and_beats_on_after_trouble(tmp_path
     outbox = Outbox(tmp_path / "outbox.db")
     outbox.hold(1, "a")
     outbox.hold(2, "b")
-    events: queue.SimpleQueue[LeaseGone] = queue.SimpleQueue()
-    heart = Heart(script.api, script.membership, outbox, shelf, events.put)
+    events: queue.SimpleQueue[LeaseGone | ModeTold] = queue.SimpleQueue()
+    slot = SlotFacts(index=0, state=SlotState.IDLE)
+    device = Device(kind="cpu", name="a CPU")
+    heart = Heart(
+        script.api, script.membership, outbox, shelf, events.put, devices=lambda: [device], slots=lambda: [slot]
+    )
     heart.start()
-    assert events.get(timeout=DEADLINE_S) == LeaseGone("b", "lease_lost")
+    assert [events.get(timeout=DEADLINE_S) for _ in range(3)] == [
+        ModeTold(WorkerMode.WORKING), ModeTold(WorkerMode.DRAINING), LeaseGone("b", "lease_lost"),
+    ]  # fmt: skip
     beats = [script.next("heartbeat") for _ in range(4)]
     assert [beat["leases"] for beat in beats] == [["a", "b"]] * 3 + [["a"]]
+    assert [(beat["devices"][0]["name"], beat["slots"][0]["state"]) for beat in beats] == [("a CPU", "idle")] * 4
     assert [beat["checkpoints"] for beat in beats] == [[5, 7]] * 3 + [[7]]
     heart.stop()
     assert outbox.leases() == ["a"]

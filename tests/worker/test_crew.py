@@ -2,79 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from caviar.contract.messages import Assignment, Checkpoint, Finish, Release
+from caviar.contract.messages import Checkpoint, Finish, Release
 from caviar.contract.states import Outcome
-from tests.worker.wire import assignment
-from worker.channel import Ended, EpochDone, Message, Ready, Setup, Started
-from worker.crew import Crew, SlotBroken
-from worker.events import SlotExited, SlotSaid
-from worker.outbox import Outbox
-from worker.slot import Slot
-
-
-class StillSlot(Slot):
-    """Notes what it is told."""
-
-    def __init__(self, index: int, folder: Path) -> None:
-        setup = Setup(objectives=(), data_dir=folder, checkpoints_dir=None, resume_dir=folder)
-        super().__init__(index, setup, {}, folder / "log", lambda _event: None)
-        self.told: list[object] = []
-
-    def start(self) -> None:
-        self.process_id += 1
-        self.told.append("start")
-
-    def train(self, assignment: Assignment) -> None:
-        self.told.append(("train", assignment.lease))
-
-    def stop(self, lease: str, *, is_urgent: bool) -> None:
-        self.told.append(("stop", lease, is_urgent))
-
-    def kill(self) -> None:
-        self.told.append("kill")
-
-
-class Yard:
-    """A crew of two, its clock and its outbox."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now = 100.0
-        self.slots = [StillSlot(index, folder) for index in range(2)]
-        self.outbox = Outbox(folder / "outbox.db")
-        self.crew = Crew(self.slots, self.outbox, stop_grace_s=60.0, max_growth_bytes=1000, clock=lambda: self.now)
-        self.crew.start()
-
-    def say(self, slot: int, message: Message) -> None:
-        self.crew.hear(SlotSaid(slot, self.slots[slot].process_id, message))
-
-    def ready(self, *slots: int) -> None:
-        for slot in slots:
-            self.say(slot, Ready(objectives=[], devices=[], memory_bytes=5000))
-
-    def exit(self, slot: int) -> None:
-        self.crew.bury(SlotExited(slot, self.slots[slot].process_id, -9, "last words"))
-
-    def give(self, trial_id: int = 1, *, started: bool = True, **changes: Any) -> str:
-        given = assignment(trial_id, **changes)
-        self.crew.accept(given)
-        self.crew.dispatch()
-        if started:
-            self.say(0, Started(lease=given.lease))
-        return given.lease
-
-    def end(self, lease: str, outcome: Outcome | None = Outcome.COMPLETE, memory_bytes: int = 5000) -> None:
-        self.say(0, Ended(lease=lease, outcome=outcome, error=None, memory_bytes=memory_bytes))
-
-    def endings(self) -> list[Finish | Release]:
-        return [ending.message for ending in self.outbox.endings()]
+from tests.worker.yard import Yard
+from worker.channel import Broken, Ended, EpochDone, Stale, Started
+from worker.crew import SlotBroken
+from worker.events import SlotExited
 
 
 @pytest.fixture
@@ -85,14 +24,14 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
 
 
 def test_only_slots_that_are_ready_get_work(yard: Yard) -> None:
-    assert yard.crew.num_free == 0
+    assert yard.crew.num_claimable == 0
     yard.ready(1)
-    assert yard.crew.num_free == 1
+    assert yard.crew.num_claimable == 1
     yard.give(1, started=False)
     yard.give(2, started=False)
     assert yard.slots[0].told == ["start"]
     assert yard.slots[1].told == ["start", ("train", "lease-1-1")]
-    assert yard.crew.num_free == 0
+    assert yard.crew.num_claimable == 0
     yard.ready(0)
     yard.crew.dispatch()
     assert yard.slots[0].told[-1] == ("train", "lease-2-1")
@@ -114,7 +53,9 @@ def test_epochs_and_the_end_go_to_the_outbox(yard: Yard) -> None:
     [letter] = yard.outbox.measurements(10)
     assert (letter.measurement.trial_id, letter.measurement.epoch) == (1, 1)
     yard.outbox.remove([letter.id])
-    assert yard.endings() == [Finish(lease=lease, outcome=Outcome.COMPLETE)]
+    [finish] = yard.endings()
+    assert isinstance(finish, Finish)
+    assert (finish.lease, finish.outcome, finish.error) == (lease, Outcome.COMPLETE, None)
     assert yard.crew.is_idle
 
 
@@ -133,6 +74,8 @@ def test_a_checkpoint_is_told_with_its_epoch_and_a_pause_frees_the_slot(yard: Ya
     for epoch in (1, 2, 3):
         done = EpochDone(lease=lease, epoch=epoch, metrics={"val_loss": 0.5}, elapsed_s=1.0, checkpoint=epoch == 2)
         yard.say(0, done)
+    [upload] = yard.outbox.uploads()
+    yard.outbox.resolve(upload.id, is_kept=True)
     kept = [letter.measurement.checkpoint for letter in yard.outbox.measurements(10)]
     assert kept == [False, True, False]
     # As the sender does when the decision is a pause.
@@ -140,7 +83,7 @@ def test_a_checkpoint_is_told_with_its_epoch_and_a_pause_frees_the_slot(yard: Ya
     yard.crew.lose(lease)
     assert yard.slots[0].told[-1] == ("stop", lease, True)
     yard.end(lease, None)
-    assert (yard.outbox.is_settled, yard.crew.num_free) == (True, 1)
+    assert (yard.outbox.is_settled, yard.crew.num_claimable) == (True, 1)
 
 
 def test_a_trial_whose_checkpoint_is_missing_is_released_with_that_word(yard: Yard) -> None:
@@ -229,27 +172,6 @@ def test_processes_that_never_get_ready_end_the_worker(yard: Yard) -> None:
         yard.exit(0)
 
 
-def test_a_training_that_does_not_stop_is_killed_after_its_grace(yard: Yard) -> None:
-    yard.ready(0)
-    lease = yard.give()
-    assert yard.crew.next_deadline() == math.inf
-    yard.crew.lose(lease)
-    assert yard.crew.next_deadline() == 160.0
-    yard.now = 159.0
-    yard.crew.kill_overdue()
-    assert "kill" not in yard.slots[0].told
-    yard.now = 160.0
-    yard.crew.kill_overdue()
-    yard.crew.kill_overdue()
-    assert yard.slots[0].told.count("kill") == 1
-
-
-def test_a_training_that_ignores_its_time_limit_is_killed_too(yard: Yard) -> None:
-    yard.ready(0)
-    yard.give(max_trial_seconds=30.0)
-    assert yard.crew.next_deadline() == 190.0
-
-
 @pytest.mark.parametrize(("outcome", "memory_bytes", "is_renewed"), [
     (Outcome.COMPLETE, 6000, False), (Outcome.COMPLETE, 6001, True), (Outcome.OUT_OF_MEMORY, 5000, True),
 ])  # fmt: skip
@@ -259,4 +181,122 @@ def test_a_process_that_has_grown_or_run_out_of_memory_is_replaced(
     yard.ready(0)
     yard.end(yard.give(), outcome, memory_bytes)
     assert yard.slots[0].told.count("start") == 1 + is_renewed
-    assert yard.crew.num_free == (0 if is_renewed else 1)
+    assert yard.crew.num_claimable == (0 if is_renewed else 1)
+
+
+def test_an_assignment_without_room_waits_and_others_may_pass(yard: Yard) -> None:
+    yard.ready(0, 1)
+    yard.placing.refused = {1}
+    large, small = yard.give(1, started=False), yard.give(2, started=False)
+    assert [told for slot in yard.slots for told in slot.told if isinstance(told, tuple)] == [("train", small)]
+    assert yard.crew.num_claimable == 0
+    yard.placing.refused = set()
+    yard.crew.dispatch()
+    assert yard.slots[1].told[-1] == ("train", large)
+
+
+def test_what_has_no_room_is_given_back_at_a_drain_while_the_rest_goes_on(yard: Yard) -> None:
+    yard.ready(0, 1)
+    yard.placing.refused = {2}
+    running, waiting = yard.give(1), yard.give(2, started=False)
+    yard.crew.refuse()
+    late = yard.give(3, started=False)
+    assert yard.endings() == [Release(lease=waiting), Release(lease=late)]
+    assert ("stop", running, False) not in yard.slots[0].told
+    yard.crew.welcome()
+    yard.give(4, started=False)
+    assert yard.slots[1].told[-1] == ("train", "lease-4-1")
+
+
+def test_the_peaks_of_trainings_are_learnt_but_for_failures(yard: Yard) -> None:
+    yard.ready(0)
+    for trial_id, outcome in enumerate([Outcome.COMPLETE, Outcome.FAILED, Outcome.OUT_OF_MEMORY], start=1):
+        lease = yard.give(trial_id)
+        if outcome is not Outcome.OUT_OF_MEMORY:
+            yard.say(0, EpochDone(lease=lease, epoch=1, metrics={"val_loss": 0.5}, elapsed_s=1.0))
+        yard.end(lease, outcome)
+    assert yard.placing.learnt == [1, 3]
+
+
+def test_a_process_that_holds_memory_that_others_need_is_replaced(yard: Yard) -> None:
+    yard.ready(0, 1)
+    yard.placing.renewed = [1]
+    yard.crew.dispatch()
+    assert [slot.told for slot in yard.slots] == [["start"], ["start", "start"]]
+
+
+def test_a_changed_objective_is_trained_by_a_new_process(yard: Yard) -> None:
+    yard.ready(0)
+    lease, waiting = yard.give(1, started=False), yard.give(2, started=False)
+    yard.say(0, Stale(lease=lease))
+    assert yard.slots[0].told[-1] == "start"
+    assert yard.endings() == []
+    yard.ready(0)
+    yard.crew.dispatch()
+    assert yard.slots[0].told == ["start", ("train", lease), "start", ("train", lease)]
+    assert not yard.crew.is_idle
+    yard.end(lease)
+    yard.crew.dispatch()
+    assert yard.slots[0].told[4:] == [("train", waiting)]
+
+
+def test_only_before_the_first_process_is_ready_a_broken_objective_ends_the_worker(yard: Yard) -> None:
+    assert [slot.setup.is_first for slot in yard.slots] == [True, True]
+    with pytest.raises(SlotBroken, match="no such file"):
+        yard.say(0, Broken(message="no such file"))
+    yard.ready(1)
+    assert [slot.setup.is_first for slot in yard.slots] == [False, False]
+    yard.say(0, Broken(message="no such file"))
+    yard.exit(0)
+    assert yard.states() == [("paused", "no such file"), ("idle", None)]
+
+
+def test_a_slot_whose_device_is_missing_pauses_and_without_any_the_worker_ends(yard: Yard) -> None:
+    for slot in (0, 1):
+        yard.say(slot, Broken(message="no GPU is seen", is_slots_own=True))
+    yard.exit(0)
+    assert yard.states()[0] == ("paused", "no GPU is seen")
+    with pytest.raises(SlotBroken, match="no GPU is seen"):
+        yard.exit(1)
+
+
+def test_a_device_that_is_missed_at_a_trial_leaves_the_trial_to_another_slot(yard: Yard) -> None:
+    yard.ready(0, 1)
+    lease = yard.give(1, started=False)
+    yard.say(0, Broken(message="it computes on the CPU", is_slots_own=True))
+    yard.exit(0)
+    yard.crew.dispatch()
+    assert yard.endings() == []
+    assert yard.slots[1].told[-1] == ("train", lease)
+
+
+def test_devices_that_are_gone_for_good_end_the_worker(yard: Yard) -> None:
+    yard.placing.trouble = "all GPUs are gone"
+    yard.later(1.0)
+    with pytest.raises(SlotBroken, match="all GPUs are gone"):
+        yard.crew.tick()
+
+
+def test_the_first_epoch_and_the_end_tell_the_circumstances(yard: Yard) -> None:
+    yard.ready(0, 1)
+    first = yard.give(1, started=False)
+    yard.say(0, Started(lease=first, code_version="0123456789ab"))
+    yard.memory.use(yard.slots[0].process_id, 7000, peak_bytes=9000)
+    yard.later(1.0)
+    yard.crew.tick()
+    for epoch in (1, 2):
+        yard.say(0, EpochDone(lease=first, epoch=epoch, metrics={"val_loss": 0.5}, elapsed_s=1.0))
+    yard.slots[0].tail = "epoch 1\n"
+    yard.give(2, started=False)
+    yard.say(0, Ended(lease=first, outcome=Outcome.COMPLETE, error=None, memory_bytes=0, peak_memory_bytes=8000))
+    one, two = [letter.measurement.facts for letter in yard.outbox.measurements(10)]
+    assert one is not None
+    assert (one.slot, one.device, one.device_name, one.backend) == (0, "cpu", "a test's CPU", "tensorflow")
+    assert (one.versions, one.code_version, one.peak_memory_bytes) == ({"keras": "3"}, "0123456789ab", None)
+    assert two is None
+    yard.outbox.remove(letter.id for letter in yard.outbox.measurements(10))
+    [finish] = yard.endings()
+    assert isinstance(finish, Finish)
+    assert finish.facts is not None
+    assert (finish.facts.peak_memory_bytes, finish.facts.is_alone, finish.log_tail) == (8000, False, "epoch 1\n")
+    assert finish.facts.code_version == "0123456789ab"

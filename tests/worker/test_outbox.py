@@ -14,7 +14,7 @@ import pytest
 from caviar.contract.messages import Finish, Release
 from caviar.contract.states import Outcome
 from tests.worker.wire import measurement
-from worker.outbox import Outbox
+from worker.outbox import Outbox, Weights
 
 DONE = Finish(lease="lease-1-1", outcome=Outcome.COMPLETE)
 
@@ -113,6 +113,95 @@ def test_leases_of_a_former_worker_are_delivered_but_not_renewed(path: Path, out
     assert successor.leases() == ["lease-2-1"]
     assert epochs(successor) == [(1, 1)]
     successor.close()
+
+
+def test_what_waits_for_its_checkpoint_holds_up_its_own_lease_alone(outbox: Outbox) -> None:
+    outbox.hold(1, "lease-1-1")
+    outbox.hold(2, "lease-2-1")
+    for epoch in (1, 2, 3):
+        outbox.put(measurement(1, epoch, checkpoint=epoch == 2))
+        outbox.put(measurement(2, epoch))
+    assert epochs(outbox) == [(1, 1), (2, 1), (2, 2), (2, 3)]
+    [letter] = outbox.uploads()
+    assert (letter.measurement.epoch, outbox.uploads()) == (2, [letter])
+    outbox.resolve(letter.id, is_kept=True)
+    assert outbox.uploads() == []
+    letters = [letter for letter in outbox.measurements(100) if letter.measurement.trial_id == 1]
+    assert [(letter.measurement.epoch, letter.measurement.checkpoint) for letter in letters] == [
+        (1, False), (2, True), (3, False),
+    ]  # fmt: skip
+
+
+def test_a_checkpoint_that_is_given_up_is_told_so(outbox: Outbox) -> None:
+    outbox.hold(1, "lease-1-1")
+    outbox.put(measurement(1, 1, checkpoint=True))
+    [letter] = outbox.uploads()
+    outbox.resolve(letter.id, is_kept=False)
+    # Whoever comes later with another answer comes too late.
+    outbox.resolve(letter.id, is_kept=True)
+    [left] = outbox.measurements(100)
+    assert left.measurement == measurement(1, 1, checkpoint=False)
+
+
+def test_what_waits_survives_the_worker_and_goes_with_its_lease(path: Path, outbox: Outbox) -> None:
+    outbox.hold(1, "lease-1-1", rungs=[2])
+    for epoch in (1, 2, 3):
+        outbox.put(measurement(1, epoch, checkpoint=True))
+    successor = Outbox(path)
+    assert [letter.measurement.epoch for letter in successor.uploads()] == [2]
+    successor.drop("lease-1-1")
+    assert (successor.uploads(), successor.is_settled) == ([], True)
+    successor.close()
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_what_becomes_of_the_weights_is_known_once_the_lease_is_gone(outbox: Outbox, *, is_wanted: bool) -> None:
+    outbox.hold(1, "lease-1-1")
+    assert outbox.weights() == []
+    outbox.drop("lease-1-1", are_weights_wanted=is_wanted)
+    assert outbox.weights() == [Weights("lease-1-1", 1, is_wanted)]
+    # A second loss of the same lease changes nothing.
+    outbox.drop("lease-1-1")
+    assert outbox.weights() == [Weights("lease-1-1", 1, is_wanted)]
+    assert outbox.is_settled is not is_wanted
+    outbox.forget_weights("lease-1-1")
+    assert (outbox.weights(), outbox.is_settled) == ([], True)
+
+
+FORMER_SCHEMA = """
+CREATE TABLE leases (
+    lease TEXT PRIMARY KEY,
+    trial_id INTEGER NOT NULL,
+    ending TEXT CHECK (ending IN ('finish', 'release')),
+    body TEXT
+) STRICT;
+CREATE TABLE measurements (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lease TEXT NOT NULL REFERENCES leases ON DELETE CASCADE,
+    epoch INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (lease, epoch)
+) STRICT;
+"""
+
+
+def test_the_file_of_an_older_worker_is_upgraded_and_delivered(path: Path) -> None:
+    former = sqlite3.connect(path)
+    former.executescript(FORMER_SCHEMA)
+    former.execute("INSERT INTO leases (lease, trial_id) VALUES ('lease-1-1', 1)")
+    body = measurement(1, 1, checkpoint=True).model_dump_json()
+    former.execute("INSERT INTO measurements (lease, epoch, body) VALUES ('lease-1-1', 1, ?)", (body,))
+    former.commit()
+    former.close()
+    for _ in range(2):
+        outbox = Outbox(path)
+        # Its checkpoint was never meant to leave the machine.
+        assert (epochs(outbox), outbox.uploads()) == ([(1, 1)], [])
+        outbox.close()
+    outbox = Outbox(path)
+    outbox.put(measurement(1, 2, checkpoint=True))
+    assert [letter.measurement.epoch for letter in outbox.uploads()] == [2]
+    outbox.close()
 
 
 KILLED = """

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import queue
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 
@@ -16,14 +18,18 @@ from caviar.contract.messages import Assignment, Checkpoint
 from caviar.contract.states import Outcome
 from caviar.contract.study import EarlyStopping, Metric, ObjectiveRef
 from tests.worker import curves
-from tests.worker.wire import DEADLINE_S, assignment
+from tests.worker.wire import DEADLINE_S, TOKEN, Service, assignment
+from worker.api import WorkerApi
+from worker.backoff import Backoff
 from worker.callbacks import StopRequest
 from worker.channel import Ended, EpochDone, Message, Setup
-from worker.checkpoints.shelf import Shelf
+from worker.checkpoints.fetching import Fetcher
+from worker.checkpoints.shelf import Shelf, digest
 from worker.cores import thread_environment
-from worker.events import SlotExited, SlotSaid
+from worker.events import Fetched, SlotExited, SlotSaid
 from worker.fitting import Trainer
 from worker.forms.result import Result
+from worker.outbox import Outbox
 from worker.slot import Slot, training_environment
 
 CURVES: dict[str, Any] = {
@@ -113,10 +119,107 @@ def test_the_file_of_the_best_weights_holds_those_of_earlier_attempts(tmp_path: 
     bench.train(metric=greatest, resume=3, max_epochs=4)
     wave = curves.Wave(data_seed=3)
     model = wave.build({})
-    model.optimizer.build(model.trainable_variables)
     model.load_weights(tmp_path / "best" / "tests" / "trial-00000-attempt-2.weights.h5")
     _train, validation = wave.data({})
     assert model.evaluate(*validation, verbose=0, return_dict=True)["loss"] == pytest.approx(max(values), rel=1e-5)
+
+
+def test_every_kept_checkpoint_leads_to_the_same_curve(bench: Bench) -> None:
+    bench.train(checkpoint_every_epochs=2)
+    whole = curve(bench.sent)
+    # The training ends by itself with epoch 7, so that nobody would go on from there.
+    assert bench.kept() == [2, 4, 6]
+    for epoch in (2, 4, 6):
+        bench.train(resume=epoch, checkpoint_every_epochs=100)
+        assert curve(bench.sent) == {later: metrics for later, metrics in whole.items() if later > epoch}
+
+
+def test_a_training_that_is_asked_to_stop_leaves_its_last_epoch_to_go_on_from(bench: Bench) -> None:
+    bench.train()
+    whole = curve(bench.sent)
+    bench.sent.clear()
+    stop = StopRequest()
+
+    def ask(done: EpochDone) -> None:
+        bench.sent.append(done)
+        # What is asked for now is heard in the next epoch, which still counts.
+        stop.wanted = "epoch" if done.epoch == 2 else stop.wanted
+
+    trainer = Trainer(CURVES, bench.shelf.folder, None, bench.shelf, ask)
+    assert trainer.train(order(checkpoint_every_s=3600.0), stop) == Result(None)
+    assert (bench.sent[-1].epoch, bench.kept()) == (3, [3])
+    bench.train(resume=3)
+    assert curve(bench.sent) == {epoch: metrics for epoch, metrics in whole.items() if epoch > 3}
+
+
+def test_another_machine_downloads_a_checkpoint_and_goes_on_with_the_same_curve(
+    bench: Bench, service: Service, tmp_path: Path
+) -> None:
+    bench.train(checkpoint_every_epochs=3)
+    whole = curve(bench.sent)
+    trial, other = service.add(), Bench(tmp_path / "other")
+    trial.lease = "lease-1-1"
+    outbox, events = Outbox(tmp_path / "outbox.db"), queue.SimpleQueue[Fetched]()
+    with httpx2.Client(base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        api = WorkerApi(client)
+        with bench.shelf.path(1, 3).open("rb") as file:
+            sha256 = digest(file)
+            api.upload_checkpoint(1, 3, "lease-1-1", file, sha256)
+        given = order(resume=3).model_copy(update={"checkpoint": Checkpoint(epoch=3, sha256=sha256)})
+        outbox.hold(1, given.lease)
+        fetcher = Fetcher(api, other.shelf, outbox, emit=events.put, make_backoff=lambda: Backoff(random.Random(1)))
+        fetcher.fetch(given)
+        assert events.get(timeout=DEADLINE_S) == Fetched(given)
+    outbox.close()
+    assert other.trainer.train(given, StopRequest()) == Result(Outcome.COMPLETE)
+    assert curve(other.sent) == {epoch: metrics for epoch, metrics in whole.items() if epoch > 3}
+
+
+def test_the_best_weights_are_written_at_the_end_whatever_it_is(bench: Bench) -> None:
+    stop = StopRequest()
+
+    def ask(done: EpochDone) -> None:
+        bench.sent.append(done)
+        stop.wanted = "batch" if done.epoch == 3 else None
+
+    trainer = Trainer(CURVES, bench.shelf.folder, None, bench.shelf, ask)
+    assert trainer.train(order(keep_weights=True), stop) == Result(None)
+    values = [done.metrics["val_loss"] for done in bench.sent]
+    found = bench.shelf.weights("lease-1-1")
+    assert found is not None
+    path, epoch = found
+    assert epoch == values.index(min(values)) + 1
+    wave = curves.Wave(data_seed=3)
+    model = wave.build({})
+    model.load_weights(path)
+    _train, validation = wave.data({})
+    assert model.evaluate(*validation, verbose=0, return_dict=True)["loss"] == pytest.approx(min(values), rel=1e-5)
+
+
+def test_whether_weights_are_kept_does_not_decide_where_a_trial_may_go_on(bench: Bench, tmp_path: Path) -> None:
+    bench.train(checkpoint_epochs=[2])
+    whole = curve(bench.sent)
+    keeper = Bench(bench.shelf.folder, best=tmp_path / "best")
+    assert keeper.train(resume=2, keep_weights=True) == Result(Outcome.COMPLETE)
+    assert curve(keeper.sent) == {epoch: metrics for epoch, metrics in whole.items() if epoch > 2}
+
+
+WITH_JAX = """
+import sys
+import pytest
+raise SystemExit(pytest.main(["-q", "-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning", *sys.argv[1:]]))
+"""
+
+
+def test_with_jax_a_resumed_curve_is_the_uninterrupted_one_too() -> None:
+    names = [f"test_a_resumed_curve_is_the_uninterrupted_one[{name}]" for name in ("Wave", "Plateau")]
+    chosen = [f"{__file__}::{name}" for name in (*names, "test_the_best_weights_are_written_at_the_end_whatever_it_is")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_JAX, *chosen], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "3 passed" in done.stdout
 
 
 def test_no_checkpoint_is_kept_of_the_end(bench: Bench) -> None:

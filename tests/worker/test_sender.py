@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from caviar.contract.errors import Unauthorized, Unavailable
 from caviar.contract.messages import Finish, Release, TrialStatus
@@ -40,6 +42,11 @@ class Post:
         trial.lease, trial.state = f"lease-{trial_id}-1", TrialState.RUNNING
         self.outbox.hold(trial_id, trial.lease)
         return trial
+
+    def uploaded(self) -> None:
+        """All checkpoints have reached the service."""
+        for letter in self.outbox.uploads():
+            self.outbox.resolve(letter.id, is_kept=True)
 
     def reports(self) -> list[list[tuple[int, int]]]:
         """Trials and epochs of every report that reached the service."""
@@ -120,6 +127,7 @@ def test_a_decision_ends_the_run_without_a_finish(post: Post, decision: Decision
     post.outbox.put(measurement(1, 1, checkpoint=True))
     post.outbox.put(measurement(2, 1))
     post.outbox.end(Finish(lease="lease-1-1", outcome=Outcome.COMPLETE))
+    post.uploaded()
     post.sender.deliver()
     assert post.gone == [LeaseGone("lease-1-1", "pruned")]
     assert post.paths() == ["measurements"]
@@ -132,6 +140,7 @@ def test_the_epochs_after_a_pause_are_lost(post: Post) -> None:
     for epoch in (1, 2, 3, 4):
         post.outbox.put(measurement(1, epoch, checkpoint=epoch == 2))
     post.outbox.end(Finish(lease="lease-1-1", outcome=Outcome.COMPLETE))
+    post.uploaded()
     post.sender.deliver()
     assert {event.lease for event in post.gone} == {"lease-1-1"}
     assert (sorted(trial.epochs), trial.checkpoint_epoch, trial.finish) == ([1, 2], 2, None)
@@ -211,3 +220,26 @@ def test_the_finish_of_a_lost_trial_is_dropped(post: Post) -> None:
     post.sender.deliver()
     assert trial.finish is None
     assert post.outbox.is_settled
+
+
+def test_on_a_full_disk_what_was_delivered_is_delivered_again_and_logged_once(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = post.hold()
+    post.outbox.put(measurement())
+    num_failures = 0
+
+    def remove(_ids: object) -> None:
+        nonlocal num_failures
+        num_failures += 1
+        if num_failures == 3:
+            monkeypatch.undo()
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(post.outbox, "remove", remove)
+    with capture_logs() as logged:
+        post.sender.start()
+        assert post.sender.flush(DEADLINE_S)
+        post.sender.stop()
+    assert [entry["event"] for entry in logged].count("disk_takes_nothing") == 1
+    assert (post.reports(), list(trial.epochs)) == ([[(1, 1)]] * 4, [1])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from caviar.contract.states import Outcome
 from caviar.contract.study import ObjectiveRef
@@ -70,7 +73,8 @@ def watch(shared: Watch) -> Watch:
 def test_one_process_trains_many_trials_whatever_they_raise(watch: Watch) -> None:
     ready = watch.expect(Ready)
     assert {"mlp", "Line", "Dying"} <= {offer.name for offer in ready.objectives}
-    assert ready.devices[0].kind in ("cpu", "gpu")
+    assert ready.backend == os.environ.get("KERAS_BACKEND", "tensorflow")
+    assert {"python", "keras", "numpy", ready.backend} == ready.versions.keys()
     assert ready.memory_bytes > 0
     for objective, outcome in [("Line", Outcome.COMPLETE), ("Raising", Outcome.FAILED),
                                ("Hungry", Outcome.OUT_OF_MEMORY), ("Line", Outcome.COMPLETE)]:  # fmt: skip
@@ -99,6 +103,77 @@ def test_a_dead_process_leaves_its_last_words_and_can_be_replaced(
     watch.slot.start()
     watch.train()
     assert watch.expect(Ended).outcome is Outcome.COMPLETE
+
+
+def test_what_a_training_takes_and_writes_is_its_own(watch: Watch) -> None:
+    start = watch.slot.mark_log()
+    watch.train("Talking")
+    ended = watch.expect(Ended)
+    first, former = watch.slot.log_tail(start), ended.peak_memory_bytes
+    assert "hear me out" in first
+    assert former is not None
+    assert former > 10 * 1024**2
+    assert ended.peak_device_memory_bytes is None
+    start = watch.slot.mark_log()
+    watch.train()
+    watch.expect(Ended)
+    assert watch.slot.log_tail(start) == ""
+
+
+def test_of_a_long_log_the_last_whole_lines_are_kept(tmp_path: Path) -> None:
+    slot = Watch(tmp_path).slot
+    assert slot.log_tail(slot.mark_log()) == ""
+    lines = [f"line {number}: {'x' * 90}\n" for number in range(1000)]
+    slot.log_path.write_text("of a former trial\n" + "".join(lines), encoding="utf-8")
+    tail = slot.log_tail(0).splitlines(keepends=True)
+    assert tail == lines[-len(tail) :]
+    assert 16_000 < sum(map(len, tail)) <= 16 * 1024
+    assert slot.log_tail(slot.log_path.stat().st_size - len(lines[-1])) == lines[-1]
+
+
+def test_a_process_without_a_log_trains_all_the_same(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    (tmp_path / "no-folder").write_text("a file")
+    watch.slot.log_path = tmp_path / "no-folder" / "slot.log"
+    with capture_logs() as logged:
+        watch.slot.start()
+    watch.expect(Ready)
+    watch.slot.close()
+    assert {"log_not_rotated", "log_not_written"} == {entry["event"] for entry in logged}
+    assert watch.slot.log_tail(0) == ""
+
+
+def test_a_stuck_training_shows_where_it_is(watch: Watch) -> None:
+    start = watch.slot.mark_log()
+    watch.train("Stuck")
+    watch.expect(EpochDone)
+    deadline = time.monotonic() + DEADLINE_S
+    # The first epochs may be under way still; asking again does no harm.
+    while "in happen" not in watch.slot.log_tail(start) and time.monotonic() < deadline:
+        watch.slot.trace()
+        with contextlib.suppress(queue.Empty):
+            watch.events.get(timeout=0.1)
+    shown = watch.slot.log_tail(start)
+    watch.slot.kill()
+    watch.expect(SlotExited)
+    watch.slot.start()
+    watch.expect(Ready)
+    assert "in happen" in shown
+
+
+def test_a_process_keeps_to_its_cores_and_says_when_its_device_is_missing(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    core = min(os.sched_getaffinity(0))
+    watch.slot.setup = watch.slot.setup.model_copy(update={"cores": (core,)})
+    watch.slot.start()
+    watch.expect(Ready)
+    assert psutil.Process(watch.slot.process_id).cpu_affinity() == [core]
+    watch.slot.setup = watch.slot.setup.model_copy(update={"device": "GPU-0000"})
+    watch.slot.start()
+    broken = watch.expect(Broken)
+    assert broken.is_slots_own
+    assert "GPU-0000 is not seen by tensorflow" in broken.message
+    watch.slot.close()
 
 
 def test_a_training_stops_at_once_or_at_the_end_of_its_epoch(watch: Watch) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from caviar.contract.messages import Checkpoint
-from caviar.contract.states import Decision, Outcome, TrialState
+from caviar.contract.states import Decision, Outcome, TrialState, WorkerMode
 from caviar.contract.study import ObjectiveRef
 from tests.worker.wire import DEADLINE_S, TOKEN, Service, Trial
 from worker.checkpoints.shelf import shelf_of
@@ -35,7 +35,7 @@ def start(service: Service, tmp_path: Path) -> Iterator[Start]:
 
     def launch(**settings: object) -> subprocess.Popen[bytes]:
         chosen = {"url": service.url, "token": TOKEN, "name": "rig", "state_dir": tmp_path / "rig",
-                  "resume_dir": tmp_path / "resume", "threads_per_slot": 1, "claim_wait_s": 0.2,
+                  "resume_dir": tmp_path / "resume", "cpu_slots": 1, "threads_per_slot": 1, "claim_wait_s": 0.2,
                   **settings}  # fmt: skip
         chosen.setdefault("objectives", f'["{LINES}"]')
         variables = {f"CAVIAR_{name.upper()}": str(value) for name, value in chosen.items()}
@@ -61,7 +61,7 @@ def has_epochs(*trials: Trial) -> Callable[[], bool]:
 
 def test_a_worker_trains_all_there_is_and_ends_when_idle(service: Service, start: Start) -> None:
     trials = [add(service, "Raising" if number == 2 else "Dying" if number == 3 else "Line") for number in range(6)]
-    worker = start(slots=2, exit_when_idle=True)
+    worker = start(cpu_slots=2, exit_when_idle=True)
     assert worker.wait(DEADLINE_S) == 0
     outcomes = [trial.finish.outcome if trial.finish else None for trial in trials]
     done = Outcome.COMPLETE
@@ -74,6 +74,7 @@ def test_a_worker_trains_all_there_is_and_ends_when_idle(service: Service, start
     [registration] = service.workers.values()
     assert (registration.name, registration.slots) == ("rig", 2)
     assert {"mlp", "Line"} <= {offer.name for offer in registration.objectives}
+    assert [(device.kind, device.facts["backend"]) for device in registration.devices] == [("cpu", "tensorflow")]
     # All free slots ask together, and a report carries everything of its moment.
     claims = [body for path, body in service.log if path.endswith(":claim")]
     assert max(claim["max_trials"] for claim in claims) <= 2
@@ -85,7 +86,7 @@ def test_a_signal_ends_it_after_the_epoch_with_nothing_lost(
     service: Service, start: Start, number: signal.Signals
 ) -> None:
     trials = [add(service, max_epochs=LONG), add(service, max_epochs=LONG)]
-    worker = start(slots=2)
+    worker = start(cpu_slots=2)
     service.wait_for(has_epochs(*trials), "both to train")
     worker.send_signal(number)
     assert worker.wait(DEADLINE_S) == 0
@@ -163,7 +164,7 @@ def test_a_decision_and_a_lost_lease_free_the_slot(service: Service, start: Star
     service.lease_ttl_s = 0.5
     service.decide = lambda trial_id, epoch: Decision.STOP if (trial_id, epoch) == (1, 2) else Decision.CONTINUE
     pruned, lost = add(service, max_epochs=LONG), add(service, max_epochs=LONG)
-    worker = start(slots=2, exit_when_idle=True)
+    worker = start(cpu_slots=2, exit_when_idle=True)
     service.wait_for(lambda: pruned.state is TrialState.PRUNED and lost.epochs, "the pruning")
     with service.changed:
         lost.lease, lost.state = None, TrialState.CANCELLED
@@ -251,3 +252,53 @@ def test_a_trial_whose_checkpoint_is_on_another_machine_begins_anew(
     assert worker.wait(DEADLINE_S) == 0
     assert (lost.num_releases, sorted(lost.epochs)) == (1, list(range(1, 9)))
     assert b"checkpoint_missing" in (tmp_path / "worker.log").read_bytes()
+
+
+def test_whatever_a_training_does_its_end_is_told_and_the_others_go_on(service: Service, start: Start) -> None:
+    names = ["Stuck", "Swelling", "Talking", "Line", "Line"]
+    stuck, swelling, talking, *lines = (add(service, name) for name in names)
+    # A process without data takes some 0.8 GB.
+    worker = start(cpu_slots=2, max_epoch_s=8, max_slot_memory_bytes=1_500_000_000, exit_when_idle=True)
+    assert worker.wait(DEADLINE_S) == 0
+    ends = {trial.assignment.trial_id: trial.finish for trial in service.trials.values()}
+    told = {number: end for number, end in ends.items() if end is not None}
+    outcomes = [told[trial.assignment.trial_id].outcome for trial in (stuck, swelling, talking, *lines)]
+    done = Outcome.COMPLETE
+    assert outcomes == [Outcome.STALLED, Outcome.OUT_OF_MEMORY, done, done, done]
+    assert "in happen" in (told[1].log_tail or "")
+    error, facts = told[2].error, told[2].facts
+    assert error is not None
+    assert facts is not None
+    assert "its limit is 1,431 MiB" in error.message
+    assert (facts.peak_memory_bytes or 0) > 1_500_000_000
+    assert "hear me out" in (told[3].log_tail or "")
+    assert (facts.device, facts.backend) == ("cpu", "tensorflow")
+
+
+def test_a_pause_and_a_drain_by_the_operator_let_trainings_end(service: Service, start: Start) -> None:
+    service.lease_ttl_s = 0.5
+    running = add(service, max_epochs=LONG)
+    worker = start(cpu_slots=2)
+    service.wait_for(has_epochs(running), "the training")
+    with service.changed:
+        service.mode = WorkerMode.PAUSED
+    asked = len(service.log)
+    service.wait_for(lambda: any(beat(body) for _, body in service.log[asked:]), "the slots to be told")
+    num_claims = sum(path.endswith(":claim") for path, _ in service.log)
+    known = len(running.epochs)
+    service.wait_for(lambda: len(running.epochs) > known + 5, "it to train on")
+    service.wait_for(lambda: sum(path.endswith(":heartbeat") for path, _ in service.log[asked:]) > 3, "heartbeats")
+    assert sum(path.endswith(":claim") for path, _ in service.log) <= num_claims + 1
+    with service.changed:
+        service.mode = WorkerMode.DRAINING
+    known = len(running.epochs)
+    service.wait_for(lambda: len(running.epochs) > known + 5, "it to train on although the worker drains")
+    with service.changed:
+        running.lease, running.state = None, TrialState.CANCELLED
+    assert worker.wait(DEADLINE_S) == 0
+
+
+def beat(body: dict[str, object]) -> bool:
+    """Whether a request tells that one slot trains and the other does not."""
+    slots = body.get("slots")
+    return isinstance(slots, list) and sorted(slot["state"] for slot in slots) == ["idle", "training"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from caviar.contract.errors import (
     CaviarError,
@@ -39,8 +41,9 @@ from caviar.contract.messages import (
     WorkerRegistered,
 )
 from caviar.contract.model import View
-from caviar.contract.states import Decision, TrialState
+from caviar.contract.states import Decision, TrialState, WorkerMode
 from caviar.contract.study import Metric, ObjectiveRef
+from caviar.contract.views import ArtifactView
 
 PREFIX = "/api/v1"
 TOKEN = "a-token-for-tests"
@@ -94,6 +97,9 @@ class Trial:
     finish: Finish | None = None
     num_releases: int = 0
     checkpoint_epoch: int | None = None
+    last_lease: str | None = None
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    weights: tuple[int, bytes] | None = None
 
 
 class Service:
@@ -106,9 +112,15 @@ class Service:
         self.log: list[tuple[str, Any]] = []
         self.is_away = False
         self.lease_ttl_s = 30.0
+        self.mode = WorkerMode.WORKING
         self.decide: Callable[[int, int], Decision] = lambda _trial_id, _epoch: Decision.CONTINUE
         self._answers: dict[str, Claimed] = {}
         self.url = ""
+        self.keep_weights: set[int] = set()
+        self.refuse_files: CaviarError | None = None
+        self.is_hanging_up = False
+        self.may_take_files = threading.Event()
+        self.may_take_files.set()
 
     def add(self, **changes: Any) -> Trial:
         """Add a trial that waits for a worker."""
@@ -141,21 +153,67 @@ class Service:
     @staticmethod
     def _begin_after(trial: Trial, epoch: int) -> None:
         trial.epochs = {number: metrics for number, metrics in trial.epochs.items() if number <= epoch}
-        start = {"first_epoch": epoch + 1, "checkpoint": Checkpoint(epoch=epoch) if epoch else None}
+        found = trial.checkpoints.get(epoch)
+        told = {} if found is None else {"size_bytes": len(found), "sha256": hashlib.sha256(found).hexdigest()}
+        checkpoint = Checkpoint.model_validate({"epoch": epoch, **told}) if epoch else None
+        start = {"first_epoch": epoch + 1, "checkpoint": checkpoint}
         trial.assignment = trial.assignment.model_copy(update=start)
 
     def handle(self, path: str, authorization: str, body: bytes) -> View:
         """Answer a request, or raise what its answer is."""
         with self.changed:
-            if self.is_away:
-                raise Unavailable("away")
-            if authorization != f"Bearer {TOKEN}":
-                raise Unauthorized("no valid access token")
+            self._check(authorization)
             self.log.append((path, json.loads(body)))
             try:
                 return self._route(path, body)
             finally:
                 self.changed.notify_all()
+
+    def put_file(self, path: str, authorization: str, headers: Mapping[str, str], body: bytes) -> View:
+        """Store a checkpoint or weights, or raise what the answer is."""
+        assert self.may_take_files.wait(DEADLINE_S)
+        with self.changed:
+            self._check(authorization)
+            self.log.append((f"PUT {path}", {"num_bytes": len(body), **headers}))
+            if self.refuse_files is not None:
+                raise self.refuse_files
+            trial, epoch = self._file(path, headers["Caviar-Lease"])
+            sha256 = hashlib.sha256(body).hexdigest()
+            if sha256 != headers["Caviar-SHA256"]:
+                raise InvalidRequest("the digest is another one")
+            if epoch is None:
+                epoch = int(headers["Caviar-Epoch"])
+                trial.weights = (epoch, body)
+                kind: Literal["weights", "checkpoint"] = "weights"
+            else:
+                trial.checkpoints[epoch] = body
+                kind = "checkpoint"
+            self.changed.notify_all()
+            now = datetime.now(UTC)
+            return ArtifactView(kind=kind, epoch=epoch, size_bytes=len(body), sha256=sha256, created_at=now)
+
+    def get_file(self, path: str, authorization: str, headers: Mapping[str, str]) -> bytes:
+        """A checkpoint, or raise what the answer is."""
+        with self.changed:
+            self._check(authorization)
+            self.log.append((f"GET {path}", {}))
+            trial, epoch = self._file(path, headers["Caviar-Lease"])
+            if epoch not in trial.checkpoints:
+                raise NotFound(f"no checkpoint of epoch {epoch}")
+            return trial.checkpoints[epoch]
+
+    def _file(self, path: str, lease: str) -> tuple[Trial, int | None]:
+        _trials, key, kind, *rest = path.removeprefix(PREFIX + "/").split("/")
+        trial = self.trials[int(key)]
+        if lease != (trial.lease if kind == "checkpoints" else trial.lease or trial.last_lease):
+            raise LeaseLost(f"trial {key} is not yours")
+        return trial, int(rest[0]) if kind == "checkpoints" else None
+
+    def _check(self, authorization: str) -> None:
+        if self.is_away:
+            raise Unavailable("away")
+        if authorization != f"Bearer {TOKEN}":
+            raise Unauthorized("no valid access token")
 
     def _route(self, path: str, body: bytes) -> View:
         parts = path.removeprefix(PREFIX + "/").split("/")
@@ -181,10 +239,14 @@ class Service:
         if claim.request_id not in self._answers:
             self.changed.wait_for(lambda: self.is_away or self._waiting(), claim.wait_s)
             given = self._waiting()[: claim.max_trials]
-            self._answers[claim.request_id] = Claimed(assigned=[self._give(t) for t in given], retry_after_s=0.05)
+            self._answers[claim.request_id] = Claimed(
+                assigned=[self._give(t) for t in given], retry_after_s=0.05, mode=self.mode
+            )
         return self._answers[claim.request_id]
 
     def _waiting(self) -> list[Trial]:
+        if self.mode is not WorkerMode.WORKING:
+            return []
         return [trial for trial in self.trials.values() if trial.state is TrialState.WAITING]
 
     def _give(self, trial: Trial) -> Assignment:
@@ -198,7 +260,7 @@ class Service:
     def _heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
         held = {trial.lease for trial in self.trials.values()}
         done = [number for number in beat.checkpoints if self._is_over(number)]
-        return HeartbeatAnswer(lost=[lease for lease in beat.leases if lease not in held], discard=done)
+        return HeartbeatAnswer(lost=[lease for lease in beat.leases if lease not in held], discard=done, mode=self.mode)
 
     def _is_over(self, trial_id: int) -> bool:
         return trial_id not in self.trials or self.trials[trial_id].state.is_finished
@@ -234,16 +296,19 @@ class Service:
             assert item.checkpoint, f"trial {item.trial_id} was to be paused without a checkpoint"
             trial.checkpoint_epoch = item.epoch
         if decision is not Decision.CONTINUE:
-            trial.lease = None
+            trial.lease, trial.last_lease = None, trial.lease
             trial.state = TrialState.PRUNED if decision is Decision.STOP else TrialState.PAUSED
         return TrialDecision(
-            trial_id=item.trial_id, decision=decision, reason=None if decision is Decision.CONTINUE else "pruned"
+            trial_id=item.trial_id,
+            decision=decision,
+            reason=None if decision is Decision.CONTINUE else "pruned",
+            keep_weights=decision is Decision.STOP and item.trial_id in self.keep_weights,
         )
 
     def _end(self, trial: Trial, ending: Finish | Release) -> TrialStatus:
         if trial.lease != ending.lease:
             raise LeaseLost(f"trial {trial.assignment.trial_id} is not yours")
-        trial.lease = None
+        trial.lease, trial.last_lease = None, trial.lease
         if isinstance(ending, Finish):
             trial.finish = ending
             trial.state = TrialState.COMPLETE if ending.outcome == "complete" else TrialState.FAILED
@@ -252,7 +317,9 @@ class Service:
             trial.state = TrialState.WAITING
             if ending.is_checkpoint_missing:
                 self._begin_after(trial, 0)
-        return TrialStatus(trial_id=trial.assignment.trial_id, state=trial.state)
+        trial_id = trial.assignment.trial_id
+        is_kept = isinstance(ending, Finish) and trial_id in self.keep_weights
+        return TrialStatus(trial_id=trial_id, state=trial.state, keep_weights=is_kept)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -261,10 +328,32 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        service, body = self.server.service, self._body()
+        self._answer(200, lambda: service.handle(self.path, self._token(), body).model_dump_json().encode())
+
+    def do_PUT(self) -> None:
+        if self.server.service.is_hanging_up:
+            self.close_connection = True
+            return
+        service, body, headers = self.server.service, self._body(), self._caviar()
+        self._answer(201, lambda: service.put_file(self.path, self._token(), headers, body).model_dump_json().encode())
+
+    def do_GET(self) -> None:
+        service, headers = self.server.service, self._caviar()
+        self._answer(200, lambda: service.get_file(self.path, self._token(), headers))
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _token(self) -> str:
+        return str(self.headers.get("Authorization", ""))
+
+    def _caviar(self) -> dict[str, str]:
+        return {name: value for name, value in self.headers.items() if name.startswith("Caviar-")}
+
+    def _answer(self, status: int, act: Callable[[], bytes]) -> None:
         try:
-            answer = self.server.service.handle(self.path, self.headers.get("Authorization", ""), body)
-            status, content, kind = 200, answer.model_dump_json().encode(), "application/json"
+            content, kind = act(), "application/json"
         except CaviarError as error:
             status, content, kind = error.status, json.dumps(error.problem()).encode(), "application/problem+json"
         self.send_response(status)

@@ -11,7 +11,8 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,9 @@ FORMAT = 1
 _FACTS = "facts.json"
 _CHECKSUM_BYTES = hashlib.sha256().digest_size * 2
 _CHUNK_BYTES = 1 << 20
+
+UNSEALED = b"0" * _CHECKSUM_BYTES
+"""The comment of an archive before its checksum takes this place."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,8 @@ def write(path: Path, content: Content) -> None:
     Raises:
         OSError: The disk is full or cannot be written; nothing is left behind.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with draft.open("x+b") as file:
-            _pack(file, content)
-            _seal(file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    with sealing(path) as file:
+        _pack(file, content)
 
 
 def read(path: Path) -> Content:
@@ -70,10 +64,44 @@ def read(path: Path) -> Content:
         CheckpointMissing: There is no such file.
         CheckpointBroken: It is not whole, or of another version.
     """
+    with opening(path) as file:
+        return _unpack(file, path)
+
+
+@contextmanager
+def sealing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write a ZIP archive with the comment `UNSEALED` to; at the end it is sealed and put in its place.
+
+    Raises:
+        OSError: The disk is full or cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with draft.open("x+b") as file:
+            yield file
+            _seal(file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[IO[bytes]]:
+    """A sealed file, open at its start and found to be whole.
+
+    Raises:
+        CheckpointMissing: There is no such file.
+        CheckpointBroken: It is not whole, or cannot be read.
+    """
     try:
         with path.open("rb") as file:
             _check(file, path)
-            return _unpack(file, path)
+            file.seek(0)
+            yield file
     except FileNotFoundError as error:
         raise CheckpointMissing(f"there is no file {path}") from error
     except OSError as error:
@@ -84,7 +112,7 @@ def _pack(file: IO[bytes], content: Content) -> None:
     types = [str(array.dtype) for array in content.arrays]
     document = json.dumps({"format": FORMAT, "types": types, "facts": content.facts}).encode()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.comment = b"0" * _CHECKSUM_BYTES
+        archive.comment = UNSEALED
         archive.writestr(_FACTS, document)
         for number, array in enumerate(content.arrays):
             with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
@@ -92,7 +120,6 @@ def _pack(file: IO[bytes], content: Content) -> None:
 
 
 def _unpack(file: IO[bytes], path: Path) -> Content:
-    file.seek(0)
     with zipfile.ZipFile(file) as archive:
         document = json.loads(archive.read(_FACTS))
         if document["format"] != FORMAT:

@@ -45,9 +45,9 @@ def take(model: Any, callbacks: Sequence[Any]) -> Snapshot:
     others = [name for name, value in vars(model).items() if _is_other_optimizer(model, value)]
     if others:
         raise Unkeepable(f"the model has another optimizer, {', '.join(others)}, expected only the one of compile")
-    optimizer = [] if model.optimizer is None else _numbers(model.optimizer.variables)
+    optimizer = [] if model.optimizer is None else numbers(model.optimizer.variables)
     told = [(kind, states.get(callback)) for kind, callback in zip(states.kinds(callbacks), callbacks, strict=True)]
-    return Snapshot(_numbers(model.variables), optimizer, told)
+    return Snapshot(numbers(model.variables), optimizer, told)
 
 
 def to_content(snapshot: Snapshot, facts: Mapping[str, Any]) -> Content:
@@ -88,12 +88,12 @@ def put_variables(snapshot: Snapshot, model: Any) -> None:
     if optimizer is not None:
         optimizer.build(model.trainable_variables)
     variables = [*model.variables, *([] if optimizer is None else optimizer.variables)]
-    numbers = [*snapshot.model, *snapshot.optimizer]
-    expected, received = [_shape(variable) for variable in variables], [_shape(number) for number in numbers]
+    values = [*snapshot.model, *snapshot.optimizer]
+    expected, received = [_shape(variable) for variable in variables], [_shape(value) for value in values]
     if expected != received:
         raise CheckpointForeign(f"the checkpoint has {_difference(received, expected)}; was the objective changed?")
-    for variable, number in zip(variables, numbers, strict=True):
-        variable.assign(number)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 class StateRestorer(keras.callbacks.Callback):
@@ -124,9 +124,10 @@ class StateRestorer(keras.callbacks.Callback):
             states.put(callback, state)
 
 
-def _numbers(variables: Sequence[Any]) -> list[Array]:
+def numbers(variables: Sequence[Any]) -> list[Array]:
+    """The values of variables, as they are now."""
     # A copy: on some backends the array would change with its variable.
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return [np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))) for variable in variables]
 
 
 def _is_other_optimizer(model: Any, value: Any) -> bool:

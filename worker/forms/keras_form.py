@@ -8,20 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import structlog
 
 from caviar.contract.messages import Assignment, TrainingError
 from caviar.contract.states import Outcome
-from worker import looping
-from worker.callbacks import BestWeights, EpochReporter, StopRequest, early_stopping
+from worker import chance, looping
+from worker.callbacks import EpochReporter, StopRequest, early_stopping
 from worker.chance import SEEDS, EpochSeeds
 from worker.channel import EpochDone
 from worker.checkpoints import building, snapshot
+from worker.checkpoints.best import BestWeights
 from worker.checkpoints.keeping import Keeping
 from worker.checkpoints.shelf import Shelf
 from worker.failures import NotTrainable, writable
 from worker.forms.result import Result
+from worker.objectives.hypermodel import TunerTrial
 from worker.objectives.loading import fit_options
 from worker.objectives.protocol import Objective
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,14 @@ class KerasForm:
         keeping = Keeping(self.shelf, assignment)
         former = keeping.load()
         seed = assignment.seed % SEEDS
-        keras.utils.set_random_seed(seed)
+        chance.begin(seed)
         train, validation = _two_sets(objective.data(assignment.params))
         # Whether the data was loaded or remembered must not change the initial weights.
-        keras.utils.set_random_seed(seed)
+        chance.begin(seed)
         model = objective.build(assignment.params)
         options = fit_options(objective, assignment.params)
-        callbacks = [*(options.pop("callbacks", None) or ()), *self._callbacks(assignment)]
+        best = BestWeights(assignment.metric, is_wanted=bool(self._weights_paths(assignment, 0)))
+        callbacks = [*(options.pop("callbacks", None) or ()), *_callbacks(assignment), best]
         reporter = self._reporter(assignment, stop, started, keeping, callbacks)
         restorers = []
         if former is not None:
@@ -68,7 +74,9 @@ class KerasForm:
             restorers = [snapshot.StateRestorer(former, callbacks)]
         if stop.wanted is not None:
             return Result(None)
-        looping.fit(
+        # A HyperModel may train by a method of its own.
+        fit = objective.loop if isinstance(objective, TunerTrial) else None
+        (fit or looping.fit)(
             model,
             train,
             validation,
@@ -78,6 +86,7 @@ class KerasForm:
             first_epoch=assignment.first_epoch,
             max_epochs=assignment.max_epochs,
         )
+        self._write(best, model, assignment)
         return _result(reporter)
 
     def _reporter(
@@ -89,7 +98,7 @@ class KerasForm:
         def send(epoch: int, metrics: dict[str, float], elapsed_s: float) -> None:
             # A training that ends by itself here has nothing to go on to.
             is_last = reporter.is_over(epoch)
-            is_due = keeping.is_due(epoch) and not is_last
+            is_due = not is_last and keeping.is_due(epoch, is_stopped=stop.wanted == "epoch")
             error = keeping.keep(reporter.model, callbacks, epoch) if is_due else None
             self.send(
                 EpochDone(
@@ -113,16 +122,26 @@ class KerasForm:
         )
         return reporter
 
-    def _callbacks(self, assignment: Assignment) -> list[keras.callbacks.Callback]:
-        chosen: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
-        if assignment.early_stopping is not None:
-            chosen.append(early_stopping(assignment.early_stopping, assignment.metric))
+    def _write(self, best: BestWeights, model: Any, assignment: Assignment) -> None:
+        try:
+            best.write(model, self._weights_paths(assignment, best.epoch))
+        except OSError as error:
+            # The measurements are worth more than the weights: the trial is no failure.
+            _log.warning("weights_not_written", trial_id=assignment.trial_id, detail=str(error))
+
+    def _weights_paths(self, assignment: Assignment, epoch: int) -> list[Path]:
+        paths = [self.shelf.weights_path(assignment.lease, epoch)] if assignment.keep_weights else []
         if self.checkpoints_dir is not None:
-            folder = self.checkpoints_dir / assignment.study
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"trial-{assignment.number:05d}-attempt-{assignment.attempt}.weights.h5"
-            chosen.append(BestWeights(file, assignment.metric))
-        return chosen
+            name = f"trial-{assignment.number:05d}-attempt-{assignment.attempt}.weights.h5"
+            paths.append(self.checkpoints_dir / assignment.study / name)
+        return paths
+
+
+def _callbacks(assignment: Assignment) -> list[keras.callbacks.Callback]:
+    chosen: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
+    if assignment.early_stopping is not None:
+        chosen.append(early_stopping(assignment.early_stopping, assignment.metric))
+    return chosen
 
 
 def _two_sets(sets: Any) -> tuple[Any, Any]:

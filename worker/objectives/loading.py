@@ -5,13 +5,8 @@ Importing this module loads neither Keras nor NumPy, so a process that only star
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
 import inspect
-import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,50 +18,54 @@ from caviar.contract.messages import OfferedObjective
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
 from caviar.contract.study import Metric
+from worker.objectives import function, hypermodel, tuner_data
 from worker.objectives.errors import Infeasible, LoadError
+from worker.objectives.function import FunctionObjective
+from worker.objectives.hypermodel import TunerObjective, TunerTrial
+from worker.objectives.importing import divide, import_place
 from worker.objectives.mlp import MlpObjective
 from worker.objectives.protocol import Objective, Params
 
-BUILTIN: dict[str, type[Objective]] = {"mlp": MlpObjective}
+Target = type[Objective] | FunctionObjective | TunerObjective
+"""Something that can be trained: a class with `build` and `data`, a function, or what was written for KerasTuner."""
+
+BUILTIN: dict[str, Target] = {"mlp": MlpObjective}
 """The objectives that every worker offers."""
 
 _METHODS = ("build", "data")
-_SHAPE = "a class with the methods build(self, params) and data(self, params)"
+_SHAPES = (
+    "a class with the methods build(self, params) and data(self, params), a function train(trial), a function "
+    "build_model(hp), or a subclass of keras_tuner.HyperModel"
+)
 _GIVEN = ("config", "data_dir", "data_seed", "metric", "max_epochs")
 _RESERVED = frozenset({"x", "y", "epochs", "initial_epoch", "validation_data", "validation_split", "verbose"})
 
 
-def load(spec: str) -> dict[str, type[Objective]]:
+def load(spec: str) -> dict[str, Target]:
     """Load the objectives of a file or module.
 
     Args:
-        spec: `path/to/file.py` or `package.module`, each with `:ClassName` for one class only. The folder of the file,
-            or the working directory for a module, is put on Python's path, as for `python file.py`.
+        spec: `path/to/file.py` or `package.module`, each with `:name` for one class or function only. The folder of the
+            file, or the working directory for a module, is put on Python's path, as for `python file.py`.
     Returns:
-        Classes by the names that studies know them by.
+        Classes, functions and the like by the names that studies know them by.
     Raises:
-        LoadError: There is no such file, module or class, or a class is not of the right shape.
+        LoadError: There is no such file, module or name, or what is there is not of the right shape.
     """
-    place, _, class_name = _divide(spec)
-    module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
-    if class_name:
-        if not inspect.isclass(getattr(module, class_name, None)):
-            raise LoadError(f"{place} has no class {class_name}, but {_listed(module)}")
-        classes = [getattr(module, class_name)]
-    else:
-        classes = _candidates(module)
-        if not classes:
-            raise LoadError(f"{place} has no objective, expected {_SHAPE}")
-    found: dict[str, type[Objective]] = {}
-    for cls in classes:
-        name = _checked_name(cls)
+    place = divide(spec)
+    module = import_place(place)
+    found: dict[str, Target] = {}
+    for target in [_named(module, place.module, place.name)] if place.name else _candidates(module):
+        name = _name(target)
         if name in found:
-            raise LoadError(f"{place} has two objectives of name {name!r}; give one of them another `name`")
-        found[name] = cls
+            raise LoadError(f"{place.module} has two objectives of name {name!r}; give one of them another `name`")
+        found[name] = target
+    if not found:
+        raise LoadError(f"{place.module} has no objective, expected {_SHAPES}")
     return found
 
 
-def load_all(specs: list[str]) -> dict[str, type[Objective]]:
+def load_all(specs: list[str]) -> dict[str, Target]:
     """The built-in objectives and those of all given files and modules.
 
     Raises:
@@ -74,58 +73,88 @@ def load_all(specs: list[str]) -> dict[str, type[Objective]]:
     """
     found = dict(BUILTIN)
     for spec in specs:
-        for name, cls in load(spec).items():
-            if name in found:
-                raise LoadError(
-                    f"{spec} offers objective {name!r}, which another one offers already; give it another `name`"
-                )
-            found[name] = cls
+        add(found, spec, load(spec))
     return found
 
 
-def offer(name: str, cls: type[Objective]) -> OfferedObjective:
-    """How a worker presents an objective to the service."""
-    return OfferedObjective(name=name, space=BUILT_IN[name].space if name in BUILT_IN else _space(name, cls))
+def add(found: dict[str, Target], spec: str, more: Mapping[str, Target]) -> None:
+    """Add the objectives of a file or module to others.
+
+    Raises:
+        LoadError: There is one of that name already.
+    """
+    for name in more:
+        if name in found:
+            raise LoadError(
+                f"{spec} offers objective {name!r}, which another one offers already; give it another `name`"
+            )
+    found.update(more)
+
+
+def offer(name: str, target: Target, *, should_read: bool = True) -> OfferedObjective:
+    """How a worker presents an objective to the service.
+
+    Args:
+        name: Its name in studies.
+        target: The objective.
+        should_read: Whether to read the space of what was written for KerasTuner, by running it; it takes seconds.
+    Raises:
+        LoadError: The space cannot be read.
+    """
+    if name in BUILT_IN:
+        return OfferedObjective(name=name, space=BUILT_IN[name].space)
+    if isinstance(target, TunerObjective) and getattr(target.origin, "space", None) is None:
+        from worker.objectives import hyperreading
+
+        if not should_read:
+            return OfferedObjective(name=name)
+        return OfferedObjective(name=name, space=_checked_space(name, name, hyperreading.read(target)))
+    origin = target.origin if isinstance(target, TunerObjective) else target
+    return OfferedObjective(name=name, space=_checked_space(name, name, getattr(origin, "space", None)))
 
 
 def instantiate(
-    cls: type[Objective],
+    target: Target,
     *,
     config: Mapping[str, Any],
     data_dir: Path | None,
     data_seed: int,
     metric: Metric,
     max_epochs: int | None = None,
-) -> Objective:
-    """Make an objective for one trial; its constructor gets those arguments that it declares.
+) -> Objective | TunerTrial:
+    """Make an objective for one trial; a constructor gets those arguments that it declares.
 
     Args:
-        cls: What `load` or `BUILTIN` gave.
+        target: What `load` or `BUILTIN` gave; no function of `trial`, which is called instead.
         config: Fixed options of the study.
         data_dir: Folder of the files that studies may name.
         data_seed: Seed of the split of the data.
         metric: What the study compares.
         max_epochs: Last epoch of the trial.
     Raises:
-        Infeasible: The study gives a config to a class that takes none.
+        Infeasible: The study gives a config to an objective that takes none, or not this one.
     """
-    known = {
+    known: dict[str, Any] = {
         "config": dict(config),
         "data_dir": data_dir,
         "data_seed": data_seed,
         "metric": metric,
         "max_epochs": max_epochs,
     }
-    declared = inspect.signature(cls).parameters.values()
+    if isinstance(target, TunerObjective):
+        return target.for_trial(**known)
+    if isinstance(target, FunctionObjective):
+        raise TypeError(f"received the function {target.name}, expected an objective that builds a model")
+    declared = inspect.signature(target).parameters.values()
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in declared):
         names = {parameter.name for parameter in declared}
         if config and "config" not in names:
             raise Infeasible(
-                f"received the config {dict(config)}, but {cls.__name__} takes none; declare `config` in "
+                f"received the config {dict(config)}, but {target.__name__} takes none; declare `config` in "
                 "its constructor, or leave the config out of the study"
             )
         known = {name: value for name, value in known.items() if name in names}
-    return cls(**known)
+    return target(**known)
 
 
 def fit_options(objective: Objective, params: Params) -> dict[str, Any]:
@@ -145,91 +174,104 @@ def fit_options(objective: Objective, params: Params) -> dict[str, Any]:
     return options
 
 
-def _divide(spec: str) -> tuple[str, str, str]:
-    # A colon is part of some paths, so only one in front of a Python name divides.
-    before, colon, after = spec.rpartition(":")
-    return (before, colon, after) if colon and after.isidentifier() else (spec, "", "")
+def _named(module: ModuleType, place: str, name: str) -> Target:
+    value = getattr(module, name, None)
+    if inspect.isfunction(value):
+        is_tuned = function.require_one_parameter(name, value) == hypermodel.PARAMETER
+        return _tuned(module, name, value) if is_tuned else _function(value)
+    if hypermodel.is_hypermodel(value) or hypermodel.is_hypermodel(type(value)):
+        return _tuned(module, name, value)
+    if inspect.isclass(value):
+        return _checked_class(value)
+    listed = ", ".join(sorted(_name(target) for target in _candidates(module))) or "no objective at all"
+    raise LoadError(f"{place} has no class or function {name}, but {listed}")
 
 
-def _import_file(path: Path) -> ModuleType:
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        raise LoadError(f"no file {path}, expected the path of a Python file")
-    _put_on_path(path.parent)
-    # Two files may have the same name; the folder tells them apart, and a second load finds the first.
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
-    name = f"caviar_objectives_{digest}_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}"
-    if name in sys.modules:
-        return sys.modules[name]
-    specification = importlib.util.spec_from_file_location(name, path)
-    if specification is None or specification.loader is None:
-        raise LoadError(f"{path} cannot be imported as Python code")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, Exception):
-            raise LoadError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-        raise
-    return module
+def _candidates(module: ModuleType) -> list[Target]:
+    seen: set[int] = set()
+    found: list[Target] = []
+    for name, value in vars(module).items():
+        if not name.startswith("_") and id(value) not in seen:
+            seen.add(id(value))
+            found.extend(_recognised(module, name, value))
+    return found
 
 
-def _import_module(name: str) -> ModuleType:
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise LoadError(f"{name!r} is neither the path of a .py file nor the name of a module")
-    _put_on_path(Path.cwd())
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise LoadError(f"module {name} cannot be imported: {type(error).__name__}: {error}") from error
+def _recognised(module: ModuleType, name: str, value: Any) -> Iterator[Target]:
+    """The objective that a value of a module is, if it is one that was written there."""
+    if hypermodel.is_hypermodel(type(value)):
+        yield _tuned(module, name, value)
+    elif getattr(value, "__module__", None) != module.__name__:
+        return
+    elif hypermodel.is_hypermodel(value):
+        # One that is made with arguments is offered as it was made.
+        if not any(isinstance(other, value) for other in vars(module).values()):
+            yield _tuned(module, name, value)
+    elif inspect.isclass(value):
+        if all(callable(getattr(value, method, None)) for method in _METHODS):
+            yield _checked_class(value)
+    elif function.only_parameter(value) == function.PARAMETER:
+        yield _function(value)
+    elif function.only_parameter(value) == hypermodel.PARAMETER:
+        yield _tuned(module, name, value)
 
 
-def _put_on_path(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _function(value: Any) -> FunctionObjective:
+    name = getattr(value, "name", value.__name__)
+    return FunctionObjective(str(name), value, _checked_space(value.__name__, name, getattr(value, "space", None)))
 
 
-def _candidates(module: ModuleType) -> list[type[Any]]:
-    return [
-        cls
-        for name, cls in vars(module).items()
-        if inspect.isclass(cls)
-        and cls.__module__ == module.__name__
-        and not name.startswith("_")
-        and all(callable(getattr(cls, method, None)) for method in _METHODS)
-    ]
+def _tuned(module: ModuleType, variable: str, value: Any) -> TunerObjective:
+    own_name = getattr(value, "name", None)
+    if inspect.isclass(value):
+        _check_constructor(value, ())
+    data = getattr(module, "data", None)
+    if not inspect.isfunction(data):
+        data = None
+    else:
+        tuner_data.check(data)
+    if not (inspect.isclass(value) or inspect.isfunction(value)):
+        name = own_name if isinstance(own_name, str) else variable
+    else:
+        name = value.__name__ if own_name is None else own_name
+    _checked_space(variable, name, getattr(value, "space", None))
+    return TunerObjective(name, value, data)
 
 
-def _listed(module: ModuleType) -> str:
-    return ", ".join(cls.__name__ for cls in _candidates(module)) or "no objective at all"
-
-
-def _checked_name(cls: type[Any]) -> str:
+def _checked_class(cls: type[Any]) -> type[Objective]:
     missing = [method for method in _METHODS if not callable(getattr(cls, method, None))]
     if missing:
-        raise LoadError(f"{cls.__name__} has no {' and no '.join(missing)}, expected {_SHAPE}")
-    name = getattr(cls, "name", cls.__name__)
-    if name in BUILTIN:
-        raise LoadError(f"{cls.__name__} is named {name!r} like a built-in objective; give it another `name`")
-    _space(name, cls)
+        raise LoadError(f"{cls.__name__} has no {' and no '.join(missing)}, expected {_SHAPES}")
+    _checked_space(cls.__name__, getattr(cls, "name", cls.__name__), getattr(cls, "space", None))
+    _check_constructor(cls, _GIVEN)
+    return cls
+
+
+def _check_constructor(cls: type[Any], given: tuple[str, ...]) -> None:
     for parameter in inspect.signature(cls).parameters.values():
         is_required = parameter.default is parameter.empty and parameter.kind in (
             parameter.POSITIONAL_ONLY,
             parameter.POSITIONAL_OR_KEYWORD,
             parameter.KEYWORD_ONLY,
         )
-        if parameter.kind is parameter.POSITIONAL_ONLY or (is_required and parameter.name not in _GIVEN):
-            raise LoadError(
-                f"the constructor of {cls.__name__} wants {parameter.name!r}, expected only keywords out of "
-                f"{', '.join(_GIVEN)}, or a default"
-            )
+        if parameter.kind is parameter.POSITIONAL_ONLY or (is_required and parameter.name not in given):
+            names = f"only keywords out of {', '.join(given)}, or a default" if given else (
+                "none without a default, or an instance of it in the file"
+            )  # fmt: skip
+            raise LoadError(f"the constructor of {cls.__name__} wants {parameter.name!r}, expected {names}")
+
+
+def _name(target: Target) -> str:
+    name = getattr(target, "name", None)
+    if name is None and inspect.isclass(target):
+        name = target.__name__
+    if name in BUILTIN:
+        owner = getattr(target, "__name__", name)
+        raise LoadError(f"{owner} is named {name!r} like a built-in objective; give it another `name`")
     return str(name)
 
 
-def _space(name: object, cls: type[Any]) -> Space | None:
-    space = getattr(cls, "space", None)
+def _checked_space(owner: str, name: object, space: object) -> Space | None:
     try:
         raw = space.model_dump() if isinstance(space, Space) else space
         return OfferedObjective.model_validate({"name": name, "space": raw}).space
@@ -238,4 +280,4 @@ def _space(name: object, cls: type[Any]) -> Space | None:
             f"{e.field}: received {e.received!r}, expected {e.expected}"
             for e in field_errors(error, {"name": name, "space": space})
         )
-        raise LoadError(f"name or space of {cls.__name__} is not valid: {refused}") from None
+        raise LoadError(f"name or space of {owner} is not valid: {refused}") from None

@@ -14,7 +14,15 @@ from service.api.authentication import COOKIE
 from tests.service.api.conftest import TOKEN
 
 _PUBLIC = {"/login", "/healthz", "/readyz", "/static/{digest}/{name}"}
-_VALUES = {"name": "digits-mlp", "trial_id": "1", "worker_id": "w", "digest": "0", "after": "0"}
+_VALUES = {
+    "name": "digits-mlp",
+    "trial_id": "1",
+    "worker_id": "w",
+    "digest": "0",
+    "after": "0",
+    "verb": "pause",
+    "epoch": "1",
+}
 
 
 def _routes(routes: Any) -> Iterator[tuple[str, str]]:

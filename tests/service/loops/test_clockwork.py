@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from caviar.contract.errors import Unavailable
 from caviar.contract.messages import Assignment, Claim, Finish, RegisterWorker
 from caviar.contract.states import Outcome, StopReason, StudyState, TrialState
 from caviar.contract.study import StudySpec
 from service.api.examples import BODIES
 from service.loops.clockwork import Clockwork
 from service.store.engine import connect
-from service.use_cases import claiming, controlling, finishing, reading, registering, submitting
+from service.store.transaction import Transaction
+from service.use_cases import claiming, controlling, finishing, fleet, reading, registering, submitting
 from service.use_cases.service import Service
 
 _TTL_S = 30.0
@@ -27,12 +31,14 @@ class Hand:
 
     def __init__(self, url: str) -> None:
         self.now = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+        self.passed_s = 0.0
         self.service = Service(connect(url), lease_ttl_s=_TTL_S, clock=lambda: self.now)
-        self.clockwork = Clockwork(self.service)
+        self.clockwork = Clockwork(self.service, monotonic=lambda: self.passed_s)
 
-    async def tick(self, *, after_s: float) -> None:
-        """Let time pass, then tick."""
-        self.now += timedelta(seconds=after_s)
+    async def tick(self, *, after_s: float, moved_by_s: float = 0.0) -> None:
+        """Let time pass, perhaps set the clock meanwhile, then tick."""
+        self.passed_s += after_s
+        self.now += timedelta(seconds=after_s + moved_by_s)
         await self.clockwork.tick()
 
     async def claimed(self, **budget: float) -> Assignment:
@@ -159,5 +165,76 @@ def test_a_worker_that_ends_a_trial_at_its_time_limit_is_believed(ready_database
         body = Finish(lease=trial.lease, outcome=Outcome.COMPLETE)
         ended = await hand.service.submit(lambda tx: finishing.finish(tx, hand.service.searches, trial.trial_id, body))
         assert (ended.state, ended.stop_reason) == (TrialState.FAILED, StopReason.TIME_LIMIT)
+
+    _tell(ready_database_url, story)
+
+
+@pytest.mark.parametrize("moved_by_s", [3600.0, 86400.0 * 365, 31.0, 4.0])
+def test_a_clock_that_jumps_forward_takes_no_lease(ready_database_url: str, moved_by_s: float) -> None:
+    async def story(hand: Hand) -> None:
+        trial = await hand.claimed(max_trial_seconds=50.0)
+        await hand.tick(after_s=14)
+        await hand.tick(after_s=1, moved_by_s=moved_by_s)
+        assert hand.state(trial.trial_id) is TrialState.RUNNING
+        await hand.tick(after_s=14)
+        await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.RUNNING
+        await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.FAILED
+
+    _tell(ready_database_url, story)
+
+
+@pytest.mark.parametrize("moved_by_s", [-3600.0, -86400.0 * 365, -4.0])
+def test_a_clock_that_is_set_back_keeps_no_dead_lease(ready_database_url: str, moved_by_s: float) -> None:
+    async def story(hand: Hand) -> None:
+        trial = await hand.claimed()
+        await hand.tick(after_s=14)
+        await hand.tick(after_s=1, moved_by_s=moved_by_s)
+        await hand.tick(after_s=14)
+        await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.RUNNING
+        await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.FAILED
+        with hand.service.reading() as tx:
+            assert [worker.is_alive for worker in fleet.workers(tx, lease_ttl_s=_TTL_S).items] == [False]
+
+    _tell(ready_database_url, story)
+
+
+@pytest.mark.parametrize("moved_by_s", [-3600.0, 3600.0])
+def test_the_seconds_of_a_trial_are_those_that_passed_and_not_those_of_the_clock(
+    ready_database_url: str, moved_by_s: float
+) -> None:
+    async def story(hand: Hand) -> None:
+        trial = await hand.claimed(max_trial_seconds=40.0)
+        for passed_s, moved in ((14, 0.0), (5, moved_by_s), (14, 0.0)):
+            await hand.tick(after_s=passed_s, moved_by_s=moved)
+        assert hand.state(trial.trial_id) is TrialState.RUNNING
+        await hand.tick(after_s=8)
+        with hand.service.reading() as tx:
+            ended = reading.trial(tx, trial.trial_id)
+        assert ended.stop_reason is StopReason.TIME_LIMIT
+
+    _tell(ready_database_url, story)
+
+
+def test_a_database_that_refused_to_write_is_no_silence_of_the_workers(ready_database_url: str) -> None:
+    async def story(hand: Hand) -> None:
+        trial = await hand.claimed()
+
+        def refused(_tx: Transaction) -> None:
+            raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database or disk is full"))
+
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                await hand.service.submit(refused)
+            await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.RUNNING
+        await hand.tick(after_s=14)
+        await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.RUNNING
+        await hand.tick(after_s=14)
+        assert hand.state(trial.trial_id) is TrialState.FAILED
 
     _tell(ready_database_url, story)

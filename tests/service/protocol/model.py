@@ -8,8 +8,14 @@ from typing import Any
 
 TTL = timedelta(seconds=30)
 LONGEST_SILENCE = TTL / 2
-RETRIED = ("failed", "out_of_memory")
-REASONS = {"failed": "error", "out_of_memory": "out_of_memory", "diverged": "diverged", "infeasible": "infeasible"}
+RETRIED = ("failed", "stalled")
+REASONS = {
+    "failed": "error",
+    "stalled": "time_limit",
+    "out_of_memory": "infeasible",
+    "diverged": "diverged",
+    "infeasible": "infeasible",
+}
 UNFINISHED = ("waiting", "running", "paused")
 # Of those that have come to a rung, one in so many goes on; rungs are its powers.
 ETA = 2
@@ -41,6 +47,7 @@ class Trial:
     state: str = "waiting"
     stop_reason: str | None = None
     charged: int = 0
+    is_alone: bool = False
     checkpoint: int = 0
     promoted: int = 0
     trial_id: int = 0
@@ -214,6 +221,11 @@ class Study:
             self._end(trial, "complete" if trial.curve else "failed", "time_limit", "finished")
         elif outcome == "complete" and trial.curve:
             self._end(trial, "complete", "max_epochs" if is_full else "early_stopped", "finished")
+        elif outcome == "out_of_memory" and not trial.is_alone:
+            trial.is_alone = True
+            self._requeue(lease, "finished")
+        elif outcome == "out_of_memory":
+            self._end(trial, "failed", REASONS[outcome], "finished")
         else:
             said = "failed" if outcome == "complete" else outcome
             trial.charged += 1

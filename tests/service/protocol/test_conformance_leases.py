@@ -173,9 +173,9 @@ def test_losses_and_failures_are_charged_and_releases_are_not(wire: Wire) -> Non
     assert wire.trial(lost)["state"] == "waiting"
     last = wire.claim_one(worker)
     assert last["attempt"] == 7
-    assert wire.finish(last, "out_of_memory") == "failed"
+    assert wire.finish(last, "stalled") == "failed"
     trial = wire.trial(last)
-    assert (trial["stop_reason"], trial["attempt"]) == ("out_of_memory", 7)
+    assert (trial["stop_reason"], trial["attempt"]) == ("time_limit", 7)
     assert [entry["end"] for entry in trial["attempts"]] == ["released"] * 4 + ["finished", "expired", "finished"]
     assert wire.get(f"/studies/{name}")["state"] == "complete"
 

@@ -76,7 +76,7 @@ def test_a_promoted_trial_goes_on_from_its_checkpoint(wire: Wire) -> None:
     again = wire.claim_one(second)
     assert (again["trial_id"], again["attempt"]) == (better["trial_id"], 2)
     assert (again["params"], again["seed"]) == (better["params"], better["seed"])
-    assert (again["first_epoch"], again["checkpoint"], again["checkpoint_epochs"]) == (3, {"epoch": 2}, [4, 8])
+    assert (again["first_epoch"], again["checkpoint"]["epoch"], again["checkpoint_epochs"]) == (3, 2, [4, 8])
     trial = wire.trial(again)
     assert (trial["state"], trial["value"], trial["best_epoch"], trial["num_epochs"]) == (
         "running",

@@ -20,7 +20,7 @@ from tests.service.protocol.wire import LEASE_TTL_S, Wire, item, running
 
 VALUES = st.sampled_from([0.05, 0.2, 0.3, 0.4])
 EPOCHS = st.integers(1, 5)
-OUTCOMES = st.sampled_from(["complete", "complete", "failed", "diverged", "out_of_memory", "infeasible"])
+OUTCOMES = st.sampled_from(["complete", "complete", "failed", "stalled", "diverged", "out_of_memory", "infeasible"])
 # An old lease is as good a choice as a new one, but the newest is where most things happen.
 CHOICE = st.integers(0, 7)
 RETRIES = st.integers(0, 2)

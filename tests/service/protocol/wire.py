@@ -6,16 +6,17 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app, prepare
 from service.loops.clockwork import Clockwork
+from service.loops.sweeper import Sweeper
 from service.settings import ServiceSettings
 
 TOKEN = "a-token-for-tests-only"
@@ -25,6 +26,7 @@ _TICK_S = 5.0
 PREFIX = "/api/v1"
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
 _names = itertools.count()
+T = TypeVar("T")
 
 
 class Clock:
@@ -35,6 +37,10 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+    def seconds(self) -> float:
+        """The time as a clock tells it that is never set."""
+        return self.now.timestamp()
 
     def advance(self, seconds: float) -> None:
         """Move forward."""
@@ -59,8 +65,8 @@ class Wire:
     def start(self) -> None:
         """Bring the service up."""
         app = create_app(self._settings, clock=self.clock)
-        self._clockwork = Clockwork(app.state.service)
-        self.service = app.state.service
+        self._clockwork = Clockwork(app.state.service, monotonic=self.clock.seconds)
+        self.service, self.keeper = app.state.service, app.state.keeper
         client = TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False)
         self.client = self._running.enter_context(client)
         self.tick()
@@ -79,6 +85,12 @@ class Wire:
         portal = self.client.portal
         assert portal is not None
         portal.call(self._clockwork.tick)
+
+    def sweep(self) -> None:
+        """Let the loop that removes files go round once, as after a start."""
+        portal = self.client.portal
+        assert portal is not None
+        portal.call(Sweeper(self.keeper).sweep)
 
     def advance(self, seconds: float) -> None:
         """Let time pass while the background loop goes round."""
@@ -124,10 +136,11 @@ class Wire:
         self.post("/studies", body | changes)
         return name
 
-    def worker(self, *objectives: str, slots: int = 1, name: str = "w") -> str:
+    def worker(self, *objectives: str, slots: int = 1, name: str = "w", **changes: Any) -> str:
         """Register a worker and return its id."""
         offers = [{"name": objective, "space": SPACE} for objective in objectives]
-        answer = self.post("/workers", {"name": name, "host": "h", "slots": slots, "objectives": offers})
+        body = {"name": name, "host": "h", "slots": slots, "objectives": offers}
+        answer = self.post("/workers", body | changes)
         assert answer["lease_ttl_s"] == LEASE_TTL_S
         return str(answer["worker_id"])
 
@@ -149,12 +162,19 @@ class Wire:
 
     def begin_claim(self, worker: str, wait_s: float, *, knows: Any = ()) -> Future[list[Any]]:
         """Assignments of a claim that waits for work; returns once the service has begun to answer it."""
+        return self._begin_claim(worker, wait_s, lambda answer: list(answer["assigned"]), knows)
+
+    def begin_claim_for_mode(self, worker: str, wait_s: float) -> Future[str]:
+        """The mode that a claim which waits for work ends with; returns once the service has begun to answer it."""
+        return self._begin_claim(worker, wait_s, lambda answer: str(answer["mode"]))
+
+    def _begin_claim(self, worker: str, wait_s: float, look: Callable[[Any], T], knows: Any = ()) -> Future[T]:
         body = {"request_id": f"r{next(_names)}", "wait_s": wait_s, "leases": [entry["lease"] for entry in knows]}
-        future: Future[list[Any]] = Future()
+        future: Future[T] = Future()
 
         def ask() -> None:
             try:
-                future.set_result(self.post(f"/workers/{worker}:claim", body)["assigned"])
+                future.set_result(look(self.post(f"/workers/{worker}:claim", body)))
             except BaseException as error:  # noqa: BLE001  # Whoever waits for the future gets it.
                 future.set_exception(error)
 
@@ -178,10 +198,10 @@ class Wire:
         assert decision["trial_id"] == assignment["trial_id"]
         return str(decision["decision"])
 
-    def finish(self, assignment: Any, outcome: str = "complete") -> str:
+    def finish(self, assignment: Any, outcome: str = "complete", **changes: Any) -> str:
         """The trial's state after a finish, or status and code of a refusal."""
-        body: dict[str, Any] = {"lease": assignment["lease"], "outcome": outcome}
-        if outcome != "complete":
+        body: dict[str, Any] = {"lease": assignment["lease"], "outcome": outcome, **changes}
+        if outcome != "complete" and "error" not in changes:
             body["error"] = {"kind": "E", "message": "m"}
         return self._state(self.ask("POST", f"/trials/{assignment['trial_id']}:finish", body))
 
@@ -231,10 +251,11 @@ def item(assignment: Any, epoch: int, value: float = 0.5, **metrics: float) -> d
 def running(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """The service on a database, with a background loop that goes round only when told to."""
 
-    async def do_nothing(_clockwork: Clockwork) -> None:
-        """Stand in for the loop, whose rounds the tests call for themselves."""
+    async def do_nothing(_loop: Clockwork | Sweeper) -> None:
+        """Stand in for a loop, whose rounds the tests call for themselves."""
 
     monkeypatch.setattr(Clockwork, "run", do_nothing)
+    monkeypatch.setattr(Sweeper, "run", do_nothing)
     wire = Wire(database_url)
     try:
         yield wire

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, event, select
+from structlog.testing import capture_logs
 
 from caviar.contract.errors import NotFound, StateConflict, Unavailable
 from service.store import studies
@@ -16,6 +18,7 @@ from service.store.schema import events
 from service.store.schema import studies as study_table
 from service.store.transaction import Event, Transaction
 from service.store.writer import Writer
+from tests.databases import Databases
 
 _NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -178,3 +181,81 @@ def test_a_listener_that_fails_takes_nobodys_answer_away(engine: Engine) -> None
     assert len({future.result() for future in futures}) == 2
     writer.close()
     assert _names(engine) == ["a", "b"]
+
+
+def _pages(engine: Engine, most: int | None) -> None:
+    """Let a SQLite file have at most so many pages, on every connection; None for no limit."""
+
+    def limit(connection: sqlite3.Connection, *_others: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={most or 2**31}")
+
+    event.listen(engine, "checkout", limit)
+
+
+def test_a_full_disk_refuses_what_comes_keeps_what_was_acknowledged_and_goes_on_later(
+    databases: Databases, published: list[Event]
+) -> None:
+    engine = connect(databases.ready("sqlite"))
+    writer = Writer(engine, clock=lambda: _NOW, on_commit=published.extend)
+    writer.start()
+    with engine.connect() as connection:
+        num_pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    _pages(engine, num_pages + 8)
+    kept, refused, told = [], [], []
+    with capture_logs() as logs:
+        for number in range(40):
+            name = f"study-{number}" + "x" * 2000
+            try:
+                writer.write(_add(name))
+                kept.append(name)
+            except Unavailable as error:
+                refused.append(name)
+                told.append(error.detail)
+    assert kept
+    assert refused
+    assert all("disk of the database is full" in detail for detail in told)
+    assert writer.num_outages == len(refused)
+    assert {entry["event"] for entry in logs} == {"store.disk_full"}
+    assert _names(engine) == kept
+    assert [one.data["name"] for one in published] == kept
+    _pages(engine, None)
+    for name in refused:
+        writer.write(_add(name))
+    assert _names(engine) == kept + refused
+    writer.close()
+    engine.dispose()
+
+
+def test_among_many_who_wait_at_a_full_disk_each_gets_its_own_answer(databases: Databases) -> None:
+    engine = connect(databases.ready("sqlite"))
+    writer = Writer(engine, clock=lambda: _NOW, on_commit=lambda _events: None)
+    with engine.connect() as connection:
+        _pages(engine, connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 8)
+    names = [f"study-{number}" + "x" * 2000 for number in range(40)]
+    futures = [writer.submit(_add(name)) for name in names]
+    writer.start()
+    with capture_logs():
+        told = {name: future.exception(timeout=60) for name, future in zip(names, futures, strict=True)}
+    assert {type(error) for error in told.values()} == {type(None), Unavailable}
+    assert _names(engine) == [name for name, error in told.items() if error is None]
+    writer.close()
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_full_disk_of_postgres_is_an_outage_too(databases: Databases) -> None:
+    engine = connect(databases.ready("postgres"))
+    writer = Writer(engine, clock=lambda: _NOW, on_commit=lambda _events: None)
+    writer.start()
+
+    def full(tx: Transaction) -> None:
+        _add("lost")(tx)
+        tx.connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$")
+
+    with capture_logs() as logs, pytest.raises(Unavailable, match="full"):
+        writer.write(full)
+    assert [entry["event"] for entry in logs] == ["store.disk_full"]
+    assert writer.write(_add("later"))
+    assert _names(engine) == ["later"]
+    writer.close()
+    engine.dispose()

@@ -8,10 +8,12 @@ from typing import Any, get_args
 
 import pytest
 
-from caviar.contract.data import DATASETS
+from caviar.contract.data import DATASETS, DataOptions
 from caviar.contract.losses import LossName, OutputName
 from caviar.contract.mlp import ActivationName, InitializerName, MlpOptions, OptimizerName, ScheduleName
 from worker.data import named
+from worker.forms.trial import Trial
+from worker.objectives.tuner_data import TunerOptions
 
 TEXT = (Path(__file__).parents[3] / "docs" / "objectives.md").read_text(encoding="utf-8")
 ROWS = [
@@ -63,3 +65,16 @@ def test_every_set_is_documented(name: str) -> None:
     if facts.source == "scikit-learn":
         rows, columns = named.load(name).x.shape
         assert row[1] == f"{rows:,} × {columns}"
+
+
+def test_every_member_of_a_trial_is_documented() -> None:
+    public = {name for name in (*vars(Trial), *Trial.__annotations__) if not name.startswith("_")}
+    section = TEXT[TEXT.index("### A function in any framework") : TEXT.index("### Models written for KerasTuner")]
+    rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)", row)} == public
+
+
+def test_every_option_of_keras_tuner_models_is_documented() -> None:
+    section = TEXT[TEXT.index("### Models written for KerasTuner") : TEXT.index("### Pause and resume")]
+    own = TunerOptions.model_fields.keys() - DataOptions.model_fields.keys()
+    assert own == set(re.findall(r"^\| `(\w+)` \| (?:a list|≥)", section, re.MULTILINE))

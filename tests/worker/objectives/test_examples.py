@@ -11,14 +11,26 @@ import pytest
 import yaml
 from keras.src.datasets import mnist
 
+from caviar.contract.messages import Checkpoint
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
-from caviar.contract.study import StudySpec
+from caviar.contract.states import Outcome
+from caviar.contract.study import ObjectiveRef, StudySpec
+from tests.worker.wire import assignment
+from worker.callbacks import StopRequest
+from worker.channel import EpochDone
+from worker.checkpoints.shelf import Shelf
+from worker.fitting import Trainer
+from worker.forms.result import Result
 from worker.objectives.loading import BUILTIN, fit_options, instantiate, load, offer
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.yaml"))
-OWN = EXAMPLES / "own_objective" / "objective.py"
+OWN = {
+    "own_objective/study.yaml": EXAMPLES / "own_objective" / "objective.py",
+    "function_objective/study.yaml": EXAMPLES / "function_objective" / "objective.py",
+    "keras_tuner/study.yaml": EXAMPLES / "keras_tuner" / "build_model.py",
+}
 
 
 def study(file: str) -> StudySpec:
@@ -40,8 +52,8 @@ def train(spec: StudySpec, space: Space, cls: Any, number: int) -> dict[str, lis
 
 
 def test_there_is_an_example_of_each_kind() -> None:
-    names = {"digits", "mnist", "binary", "one_hot", "regression", "own_objective/study"}
-    assert {f"{name}.yaml" for name in names} <= set(FILES)
+    names = {"digits", "mnist", "binary", "one_hot", "regression"}
+    assert {f"{name}.yaml" for name in names} | set(OWN) <= set(FILES)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -50,10 +62,10 @@ def test_each_example_is_a_study_that_is_accepted(file: str) -> None:
     if spec.objective.name in BUILT_IN:
         assert BUILT_IN[spec.objective.name].check(spec.objective.config, spec.space) == []
     else:
-        assert spec.objective.name in load(str(OWN))
+        assert spec.objective.name in load(str(OWN[file]))
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in ("mnist.yaml", "own_objective/study.yaml")])
+@pytest.mark.parametrize("file", [file for file in FILES if file not in ("mnist.yaml", *OWN)])
 def test_each_example_trains(file: str) -> None:
     spec = study(file)
     assert spec.space is not None
@@ -63,12 +75,49 @@ def test_each_example_trains(file: str) -> None:
         assert np.isfinite(history[spec.metric.name]).all()
 
 
-def test_the_own_objective_trains() -> None:
-    spec, cls = study("own_objective/study.yaml"), load(str(OWN))["iris-towers"]
-    space = spec.space or offer("iris-towers", cls).space
+@pytest.mark.parametrize("file", OWN)
+def test_each_objective_of_one_s_own_trains(file: str, tmp_path: Path) -> None:
+    spec = study(file)
+    name = spec.objective.name
+    found = load(str(OWN[file]))
+    assert list(found) == [name]
+    space = spec.space or offer(name, found[name]).space
     assert space is not None
+    sent: list[EpochDone] = []
+    trainer = Trainer(found, tmp_path, None, Shelf(tmp_path), sent.append)
     for number in range(2):
-        assert np.isfinite(train(spec, space, cls, number)[spec.metric.name]).all()
+        params = space.params_at(np.random.default_rng(number).random(len(space)).tolist())
+        given = assignment(
+            objective=spec.objective,
+            metric=spec.metric,
+            early_stopping=spec.early_stopping,
+            params=params,
+            max_epochs=2,
+            checkpoint_every_epochs=1,
+        )
+        assert trainer.train(given, StopRequest()) == Result(Outcome.COMPLETE)
+    assert [(done.epoch, done.checkpoint) for done in sent] == [(1, True), (2, False)] * 2
+    assert all(np.isfinite(done.metrics[spec.metric.name]) for done in sent)
+
+
+def test_the_training_function_resumes_with_the_same_curve(tmp_path: Path) -> None:
+    found = load(str(OWN["function_objective/study.yaml"]))
+    sent: list[EpochDone] = []
+    trainer = Trainer(found, tmp_path, None, Shelf(tmp_path), sent.append)
+    params = {"learning_rate": 0.5, "momentum": 0.9, "batch_size": 64}
+    changes: dict[str, Any] = {"objective": ObjectiveRef(name="digits-numpy"), "params": params, "max_epochs": 5}
+    trainer.train(assignment(**changes, checkpoint_epochs=[3]), StopRequest())
+    trainer.train(assignment(**changes, first_epoch=4, checkpoint=Checkpoint(epoch=3)), StopRequest())
+    assert [done.metrics for done in sent[3:5]] == [done.metrics for done in sent[5:]]
+    assert sent[4].metrics["val_accuracy"] > 0.9
+
+
+def test_the_space_of_the_keras_tuner_example_is_read_from_its_function() -> None:
+    space = offer("build_model", load(str(OWN["keras_tuner/study.yaml"]))["build_model"]).space
+    assert space is not None
+    assert {name: parameter.when for name, parameter in space.items() if parameter.when} == {
+        "filters": {"kind": ["convolutional"]}, "units_1": {"num_layers": [2, 3]}, "units_2": {"num_layers": [3]},
+    }  # fmt: skip
 
 
 def test_the_mnist_example_trains_on_a_file_of_its_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def write(folder: Path, text: str, name: str = "own.py") -> str:
 
 def test_classes_of_a_file(tmp_path: Path) -> None:
     text = GOOD + GOOD.replace("class Net:", "class Other:\n    name = 'other-net'") + "class Helper: pass\n"
-    found = load(write(tmp_path, text))
+    found: dict[str, Any] = dict(load(write(tmp_path, text)))
     assert sorted(found) == ["Net", "other-net"]
     assert found["Net"]().build({}) == "model"
 
@@ -60,7 +60,7 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
     spec = write(
         tmp_path, "from own_neighbour import SIZE\n" + GOOD.replace("class Net:", "class Net:\n    size = SIZE")
     )
-    assert load(spec)["Net"].size == 7  # type: ignore[attr-defined]
+    assert load(spec)["Net"].size == 7  # type: ignore[union-attr]  # the class of the file
 
 
 def test_imported_classes_are_not_offered(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
     ("text", "suffix", "words"),
     [
         ("x = 1\n", "", "has no objective, expected a class with the methods"),
-        (GOOD, ":Nett", "has no class Nett, but Net"),
+        (GOOD, ":Nett", "has no class or function Nett, but Net"),
         ("class Net:\n    def build(self, params): ...\n", ":Net", "has no data, expected"),
         ("def f(:\n", "", "cannot be imported: SyntaxError"),
         ("import no_such_module_anywhere\n", "", "cannot be imported: ModuleNotFoundError"),
