@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -51,14 +51,22 @@ def free_port() -> int:
 class CaviarProcess:
     """One running `caviar` command."""
 
-    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
-        """Prepare a command; its output goes to a file of its name, its CAVIAR_HOME is the folder."""
+    def __init__(self, folder: Path, name: str, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
+        """Prepare a command; its output goes to a file of its name, its CAVIAR_HOME is the folder.
+
+        Args:
+            folder: For its files.
+            name: Of the command, in messages.
+            arguments: Of the command line.
+            settings: Further variables of its environment.
+        """
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments = arguments
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("CAVIAR_")} | {
             "CAVIAR_HOME": str(folder / "home"),
             "CAVIAR_TOKEN": TOKEN,
+            **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -129,10 +137,12 @@ class Site:
         list(self.client.studies())
         return True
 
-    def start_worker(self, name: str, *flags: str, slots: int = 1) -> CaviarProcess:
+    def start_worker(
+        self, name: str, *flags: str, slots: int = 1, settings: Mapping[str, str] | None = None
+    ) -> CaviarProcess:
         """Start a worker whose slots have one thread each."""
         common = ("--url", self.url, "--name", name, "--cpu-slots", str(slots), "--threads-per-slot", "1")
-        worker = CaviarProcess(self.folder, name, "work", *common, *flags)
+        worker = CaviarProcess(self.folder, name, "work", *common, *flags, settings=settings)
         worker.start()
         self.workers.append(worker)
         return worker

@@ -9,7 +9,7 @@ import pytest
 
 from caviar.contract.states import SlotState, StopReason, TrialState
 from caviar.contract.views import TrialDetail
-from tests.e2e.processes import Site, site, until
+from tests.e2e.processes import CaviarProcess, Site, site, until
 
 _DEADLINE_S = 240.0
 _OBJECTIVE = Path(__file__).with_name("mishaps.py")
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, TrialDetail], list[Any]]:
     """The trials of the study by what happened to them, and the slots of the worker afterwards."""
     with site(tmp_path_factory.mktemp("mishaps"), lease_ttl_s=30.0) as here:
-        flags = ("--objective", str(_OBJECTIVE), "--max-epoch-s", "15", "--max-slot-memory-bytes", str(3 * 1024**3))
-        here.start_worker("box", *flags, slots=2)
-        until(lambda: _is_offered(here), deadline_s=_DEADLINE_S, what="a worker that offers the objective")
+        limits = {"CAVIAR_MAX_EPOCH_S": "15", "CAVIAR_MAX_SLOT_MEMORY_BYTES": str(3 * 1024**3)}
+        box = here.start_worker("box", "--objective", str(_OBJECTIVE), slots=2, settings=limits)
+        until(lambda: _is_offered(here, box), deadline_s=_DEADLINE_S, what="a worker that offers the objective")
         here.client.create_study(
             {
                 "name": "mishaps",
@@ -43,7 +43,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, TrialDeta
         return {str(detail.params["mishap"]): detail for detail in details}, slots
 
 
-def _is_offered(here: Site) -> bool:
+def _is_offered(here: Site, box: CaviarProcess) -> bool:
+    assert box.process.poll() is None, "the worker has ended"
     return any("mishaps" in worker.objectives for worker in here.client.workers().items)
 
 
@@ -74,7 +75,7 @@ def test_the_others_are_untouched(ended: Any, name: str) -> None:
     ("name", "reason", "rule"),
     [
         ("exception", StopReason.ERROR, "failed"),
-        ("killed", StopReason.ERROR, "failed"),
+        ("killed", StopReason.ERROR, "killed"),
         ("full_disk", StopReason.ERROR, "failed"),
         ("nan", StopReason.DIVERGED, "diverged"),
         ("hang", StopReason.TIME_LIMIT, "stalled"),

@@ -68,7 +68,7 @@ def test_a_measurement_that_makes_no_sense_is_refused(change: Any, field: Any, r
             Finish,
             {"lease": "t", "outcome": "compleet"},
             "outcome",
-            "one of complete, failed, diverged, out_of_memory, infeasible; did you mean 'complete'?",
+            "one of complete, failed, diverged, out_of_memory, infeasible, stalled; did you mean 'complete'?",
         ),
         (
             Finish,
