@@ -51,6 +51,7 @@ class EpochReporter(keras.callbacks.Callback):
 
     Attributes:
         verdict: Why it ended the training; None if it did not.
+        is_cut: Whether the present epoch was cut short.
         async_safe: Tells Keras that batches need not wait for this callback.
     """
 
@@ -84,17 +85,17 @@ class EpochReporter(keras.callbacks.Callback):
         self._stop = stop
         self._started = started
         self._deadline = math.inf if max_seconds is None else started + max_seconds
-        self._is_cut = False
+        self.is_cut = False
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Cut the epoch short when it is urgent."""
         if self._stop.wanted == "batch" or time.perf_counter() >= self._deadline:
-            self._is_cut = True
+            self.is_cut = True
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Report a whole epoch; of an epoch that was cut short, nothing is reported."""
-        if self._is_cut:
+        if self.is_cut:
             self._end_cut()
             return
         values = {name: float(value) for name, value in (logs or {}).items()}

@@ -16,6 +16,9 @@ from worker.watching import Watch
 
 _log = structlog.get_logger(__name__)
 
+# Another program may hold the memory, or the slots may rest, for good: then another worker is to have the trial.
+_LONGEST_WAIT_S = 600.0
+
 
 class Dispatch:
     """The queue of trials that were taken on and have not begun; used by one thread only."""
@@ -49,6 +52,7 @@ class Dispatch:
         self._fetch = fetch
         self._queue: deque[Assignment] = deque()
         self._fetching: set[str] = set()
+        self._waiting_since: dict[str, float] = {}
         self._is_refusing = False
 
     @property
@@ -114,16 +118,28 @@ class Dispatch:
         for assignment in waiting:
             is_here = assignment.lease not in self._fetching
             index = self._placing.choose(assignment, self.views()) if is_here else None
-            if index is None:
-                self._queue.append(assignment)
-            else:
+            if index is not None:
                 self._begin(self._places[index], assignment)
+            elif is_here and self._waited_s(assignment) >= _LONGEST_WAIT_S:
+                _log.warning("no_room", trial_id=assignment.trial_id, waited_s=_LONGEST_WAIT_S)
+                self._desk.given_back(assignment.lease)
+            else:
+                self._queue.append(assignment)
+        self._forget_others()
         return self._placing.to_renew(self.views())
 
     def views(self) -> list[SlotView]:
         """What the placing is to know of the slots now."""
         now = self._clock()
         return [place.view(now) for place in self._places]
+
+    def _waited_s(self, assignment: Assignment) -> float:
+        now = self._clock()
+        return now - self._waiting_since.setdefault(assignment.lease, now)
+
+    def _forget_others(self) -> None:
+        waiting = {assignment.lease for assignment in self._queue}
+        self._waiting_since = {lease: at for lease, at in self._waiting_since.items() if lease in waiting}
 
     def _enqueue(self, assignment: Assignment) -> None:
         if self._is_refusing:

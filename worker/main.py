@@ -60,7 +60,7 @@ def _work(settings: WorkerSettings, place: home.Home, outbox: Outbox, api: Worke
     backend = _backend(settings)
     planned = plan(_wishes(settings, backend), state_dir=place.folder)
     if planned.word is not None:
-        (_log.info if planned.is_normal else _log.warning)("no_gpu", detail=planned.word)
+        (_log.info if planned.is_normal else _log.warning)("devices", detail=planned.word)
     shelf = shelf_of(settings.resume_dir or credentials.home() / "resume", settings.url, settings.max_cache_bytes)
     fetcher = Fetcher(api, shelf, outbox, emit=events.put, make_backoff=lambda: Backoff(random.Random()))
     slots = [

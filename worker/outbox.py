@@ -246,10 +246,11 @@ class Outbox:
             lease: Its token.
             are_weights_wanted: Whether the service wants the weights of its best epoch.
         """
+        # Even if the disk is full now: what is not renewed is not asked for again either.
+        self._own.pop(lease, None)
         with self._transaction() as execute:
             execute("UPDATE weights SET is_wanted = 1 WHERE lease = ? AND ?", (lease, are_weights_wanted))
             execute("DELETE FROM leases WHERE lease = ?", (lease,))
-        self._own.pop(lease, None)
 
     def weights(self) -> list[Weights]:
         """What is to become of the weights of all attempts whose leases are gone, oldest first."""

@@ -73,7 +73,7 @@ class WorkerSettings(BaseSettings):
     objectives: tuple[str, ...] = Field(
         default=(),
         description="The operator's own objectives: `path/to/file.py` or `package.module`, each optionally with "
-        "`:ClassName`.",
+        "`:name` of a class or function.",
     )
     data_dir: Path | None = Field(
         default=None, description="Folder of the data files that studies may name; without it, `data` in CAVIAR_HOME."

@@ -195,6 +195,19 @@ def test_an_assignment_without_room_waits_and_others_may_pass(yard: Yard) -> Non
     assert yard.slots[1].told[-1] == ("train", large)
 
 
+def test_an_assignment_that_finds_no_room_for_long_is_left_to_others(yard: Yard) -> None:
+    yard.ready(0, 1)
+    yard.placing.refused = {1}
+    large = yard.give(1, started=False)
+    yard.later(599.0)
+    yard.crew.dispatch()
+    assert yard.endings() == []
+    yard.later(1.0)
+    yard.crew.dispatch()
+    assert yard.endings() == [Release(lease=large)]
+    assert yard.crew.is_idle
+
+
 def test_what_has_no_room_is_given_back_at_a_drain_while_the_rest_goes_on(yard: Yard) -> None:
     yard.ready(0, 1)
     yard.placing.refused = {2}

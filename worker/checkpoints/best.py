@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,25 +27,29 @@ class BestWeights(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self, metric: Metric, *, is_wanted: bool) -> None:
+    def __init__(self, metric: Metric, *, is_wanted: bool, is_cut: Callable[[], bool]) -> None:
         """Prepare for one call of `fit`.
 
         Args:
             metric: What the best epoch is judged by.
             is_wanted: Whether anybody may ask for the weights; else nothing is held, and the callback is there only
                 because checkpoints of one trial have the states of the same callbacks everywhere.
+            is_cut: Whether the present epoch was cut short: it is not reported, so it is no trial's best.
         """
         super().__init__()
         self.epoch = 0
         self._metric = metric
         self._is_wanted = is_wanted
+        self._is_cut = is_cut
         self._value: float | None = None
         self._weights: list[NDArray[Any]] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Take a copy of the weights at a gain; of equal epochs the first one is the best."""
         value = (logs or {}).get(self._metric.name)
-        if self._is_wanted and value is not None and self._is_gain(float(value)):
+        if not self._is_wanted or value is None or self._is_cut():
+            return
+        if self._is_gain(float(value)):
             self.epoch, self._value = epoch + 1, float(value)
             self._weights = numbers(self.model.variables)
 

@@ -64,9 +64,11 @@ class KerasForm:
         chance.begin(seed)
         model = objective.build(assignment.params)
         options = fit_options(objective, assignment.params)
-        best = BestWeights(assignment.metric, is_wanted=bool(self._weights_paths(assignment, 0)))
-        callbacks = [*(options.pop("callbacks", None) or ()), *_callbacks(assignment), best]
+        callbacks = [*(options.pop("callbacks", None) or ()), *_callbacks(assignment)]
         reporter = self._reporter(assignment, stop, started, keeping, callbacks)
+        is_wanted = bool(self._weights_paths(assignment, 0))
+        best = BestWeights(assignment.metric, is_wanted=is_wanted, is_cut=lambda: reporter.is_cut)
+        callbacks.append(best)
         restorers = []
         if former is not None:
             building.build(model, train)

@@ -33,7 +33,10 @@ def build(optimizer: Any = "adam") -> Any:
 
 def best_of(values: list[float], direction: str = "minimize", *, is_wanted: bool = True) -> tuple[BestWeights, Any]:
     """Held after epochs with these values, in which every weight is the number of the epoch."""
-    best, model = BestWeights(Metric.model_validate({"direction": direction}), is_wanted=is_wanted), build()
+    best, model = (
+        BestWeights(Metric.model_validate({"direction": direction}), is_wanted=is_wanted, is_cut=lambda: False),
+        build(),
+    )
     best.set_model(model)
     for number, value in enumerate(values):
         model.set_weights([np.full_like(weight, number + 1) for weight in model.get_weights()])
@@ -73,7 +76,7 @@ def test_without_a_good_epoch_or_a_wish_there_is_no_file(tmp_path: Path) -> None
 ])  # fmt: skip
 def test_a_trained_model_leaves_a_small_file_and_trains_on_as_before(tmp_path: Path, optimizer: Any) -> None:
     """Warnings are errors: a fresh model takes the file without one."""
-    model, best = build(optimizer), BestWeights(Metric(name="loss"), is_wanted=True)
+    model, best = build(optimizer), BestWeights(Metric(name="loss"), is_wanted=True, is_cut=lambda: False)
     model.fit(X, Y, epochs=3, verbose=0, callbacks=[best], shuffle=False)
     steps = int(model.optimizer.iterations)
     before = numbers([*model.variables, *model.optimizer.variables])
