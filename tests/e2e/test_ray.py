@@ -20,6 +20,8 @@ from worker.engines.hosting import NODE_LABEL
 
 _DEADLINE_S = 180.0
 _FEW = 80 * 1024**2
+# Nobody else can reach it. For 127.0.0.1 itself, Ray would look for the cluster at the address of the network.
+_HERE = {"node_ip_address": "127.0.0.2"}
 # By default Ray takes a quarter of a minute to notice the loss of a node.
 _WATCHFUL = {
     "health_check_initial_delay_ms": 0,
@@ -51,7 +53,7 @@ class Machines:
 
     def add(self, name: str) -> Any:
         """A further node."""
-        return self.cluster.add_node(node_name=name, num_cpus=1, num_gpus=1, object_store_memory=_FEW)
+        return self.cluster.add_node(**_HERE, node_name=name, num_cpus=1, num_gpus=1, object_store_memory=_FEW)
 
     def lose(self, node: Any) -> None:
         """End a node the way a power cut would."""
@@ -64,13 +66,17 @@ def machines() -> Iterator[Machines]:
     from ray.cluster_utils import Cluster
 
     folder = Path(tempfile.mkdtemp(prefix="caviar-ray-"))
+    # Where Ray notes the address of its newest cluster, which is not to be found by others.
+    (folder / "ray").mkdir()
     head = {"num_cpus": 0, "object_store_memory": _FEW, "include_dashboard": False, "_system_config": _WATCHFUL}
-    cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": str(folder)})
-    try:
-        yield Machines(cluster, folder)
-    finally:
-        cluster.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", str(folder))
+        cluster = Cluster(initialize_head=True, head_node_args={**_HERE, **head, "temp_dir": str(folder)})
+        try:
+            yield Machines(cluster, folder)
+        finally:
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def start_engine(here: Site, cluster: Machines, *flags: str) -> CaviarProcess:
