@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -20,6 +22,8 @@ from worker.outbox import Ending, Letter, Outbox
 _log = structlog.get_logger(__name__)
 
 _MAX_ITEMS = 1000
+# A decision comes so much later at most, which is an epoch or a few of a small model.
+_MOMENT_S = 0.05
 _LOST = frozenset({LeaseLost.code, NotFound.code})
 
 
@@ -59,6 +63,8 @@ class Sender:
         self._delivered = delivered
         self._is_disk_full = False
         self._news = threading.Event()
+        self._urgent = threading.Event()
+        self._reported_at = -math.inf
         self._settled = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
@@ -68,8 +74,10 @@ class Sender:
         self._news.set()
         self._thread.start()
 
-    def wake(self) -> None:
-        """There is something new in the outbox."""
+    def wake(self, *, is_urgent: bool = False) -> None:
+        """There is something new in the outbox, such as the end of a training, which is urgent."""
+        if is_urgent:
+            self._urgent.set()
         self._news.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -80,25 +88,31 @@ class Sender:
         Returns:
             Whether the outbox is empty.
         """
-        self._news.set()
+        self.wake(is_urgent=True)
         with self._settled:
             return self._settled.wait_for(lambda: self._outbox.is_settled, timeout_s)
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """End the thread after its current request, for which it has `timeout_s` seconds."""
         self._stopping.set()
-        self._news.set()
+        self.wake(is_urgent=True)
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._news.wait()
+            self._gather()
             self._news.clear()
             wait_s = self._attempt()
             if wait_s is not None:
                 # News does not cut the wait short, else every epoch would be a try.
                 self._stopping.wait(wait_s)
                 self._news.set()
+
+    def _gather(self) -> None:
+        # Epochs of small models come faster than requests pay: those of the same moment go together.
+        self._urgent.wait(max(0.0, self._reported_at + _MOMENT_S - time.monotonic()))
+        self._urgent.clear()
 
     def _attempt(self) -> float | None:
         try:
@@ -130,14 +144,17 @@ class Sender:
         """
         while not self._stopping.is_set():
             letters = self._outbox.measurements(_MAX_ITEMS)
+            if not letters and not self._outbox.endings():
+                break
             if letters:
                 self._report(letters)
-            endings = self._outbox.endings()
-            for ending in endings:
+                self._reported_at = time.monotonic()
+            # Their last measurements may have gone just now.
+            for ending in self._outbox.endings():
                 self._end(ending)
-            if not letters and not endings:
-                break
             self._delivered()
+            if self._news.is_set():
+                self._gather()
         with self._settled:
             self._settled.notify_all()
 

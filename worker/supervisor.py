@@ -207,7 +207,7 @@ class Supervisor:
 
     def _on_message(self, event: SlotSaid) -> bool:
         self._crew.hear(event)
-        self._sender.wake()
+        self._sender.wake(is_urgent=event.message.kind == "ended")
         self._transfer.wake()
         if self._crew.ready is not None and self._claimer is None and not self._is_draining:
             self._join(self._crew.ready)
