@@ -16,6 +16,7 @@ from caviar.client.events import PATIENCE_S, follow
 from caviar.contract.analysis import Importances, ReplayView
 from caviar.contract.errors import InvalidRequest, Unavailable
 from caviar.contract.messages import TrialStatus
+from caviar.contract.preview import Preview
 from caviar.contract.space import ParamValue
 from caviar.contract.study import ImportTrials, OpenRound, StudyEdit, StudySpec
 from caviar.contract.views import (
@@ -27,7 +28,6 @@ from caviar.contract.views import (
     Leaderboard,
     Measurements,
     Objectives,
-    Preview,
     Rounds,
     RoundView,
     Skipped,

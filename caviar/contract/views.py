@@ -32,6 +32,7 @@ class StudyView(View):
         num_trials: Trials so far, imported ones included.
         num_imported: Trials that were not trained here but imported.
         num_epochs: Epochs reported so far, those of lost attempts included.
+        slot_s: Seconds of slots that its trials have taken so far, those in training now included.
         round: Number of the newest round; None for strategies without rounds.
         space_version: 1, and one more with every edit of the search space.
         seconds_left: Estimated seconds until the study ends, from its pace so far; None while nothing is known.
@@ -60,6 +61,7 @@ class StudyView(View):
     num_trials: int
     num_imported: int = 0
     num_epochs: int
+    slot_s: float = 0.0
     round: int | None = None
     space_version: int = 1
     seconds_left: float | None = None
@@ -146,6 +148,8 @@ class TrialView(View):
         num_epochs: Last reported epoch.
         checkpoint_epoch: Epoch of the checkpoint that it can go on from; None if there is none.
         space_version: Version of the search space that it was proposed in.
+        tags: What people say of it, by name.
+        note: What people say of it.
         evidence: What the stop reason rests on: rule, epoch, own value, threshold, peers compared.
         error: Kind, message and last lines of the traceback of the last failed attempt.
         worker: Name of the worker that holds it, or held it last.
@@ -172,6 +176,8 @@ class TrialView(View):
     worker: str | None = None
     error: dict[str, Any] | None = None
     duration_s: float | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+    note: str = ""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -276,6 +282,38 @@ class WindowView(View):
     reason: str
 
 
+class Improvement(View):
+    """A value that was better than all that its study had before.
+
+    Attributes:
+        number: Of the trial within its study.
+        epoch: Of the trial.
+        num_epochs: Epochs of the study by then, this one included.
+    """
+
+    trial_id: int
+    number: int
+    epoch: int
+    value: float
+    num_epochs: int
+    at: datetime
+
+
+class History(View):
+    """How the best value of a study came about, the oldest improvement first.
+
+    Attributes:
+        num_epochs: Epochs of the study by now.
+    """
+
+    study: str
+    metric: Metric
+    num_epochs: int
+    created_at: datetime
+    ended_at: datetime | None = None
+    items: list[Improvement]
+
+
 class RoundView(View):
     """A round of the strategy.
 
@@ -286,6 +324,7 @@ class RoundView(View):
         elite: Numbers of the trials that it was made of, best first.
         windows: What it draws from, by parameter.
         model: What else the strategy keeps of it, for itself.
+        num_epochs: Epochs of the study by then.
     """
 
     number: int
@@ -294,6 +333,7 @@ class RoundView(View):
     elite: list[int] = Field(default_factory=list)
     windows: dict[str, WindowView]
     model: dict[str, Any] | None = None
+    num_epochs: int = 0
     opened_at: datetime | None = None
 
 
@@ -366,45 +406,6 @@ class EventView(View):
     kind: str
     at: datetime
     data: dict[str, Any]
-
-
-class Histogram(View):
-    """Distribution of one parameter over a preview.
-
-    Attributes:
-        edges: Natural values at the ends of bins that are equally wide in the scale's coordinate, one more than counts;
-            empty for a categorical.
-        choices: The choices of a categorical; empty for numbers.
-        counts: Configurations per bin or choice.
-    """
-
-    edges: list[float] = Field(default_factory=list)
-    choices: list[Any] = Field(default_factory=list)
-    counts: list[int]
-
-
-class Cost(View):
-    """What a study can cost at most; None where no limit is set.
-
-    Attributes:
-        max_trials: Trials.
-        max_total_epochs: Epochs of all trials together.
-        max_seconds: Wall seconds.
-        num_configurations: Distinct configurations that the strategy can propose, such as the size of its grid.
-    """
-
-    max_trials: int | None
-    max_total_epochs: int | None
-    max_seconds: float | None
-    num_configurations: int | None
-
-
-class Preview(View):
-    """What a study would propose, from the code that will propose it; nothing is stored."""
-
-    configurations: list[Params]
-    histograms: dict[str, Histogram]
-    cost: Cost
 
 
 class ObjectiveView(View):

@@ -67,6 +67,7 @@ _STUDY: dict[str, Any] = {
     "num_trials": 1,
     "num_imported": 0,
     "num_epochs": 1,
+    "slot_s": 4.25,
     "round": 0,
     "space_version": 1,
     "seconds_left": None,
@@ -99,6 +100,8 @@ _TRIAL: dict[str, Any] = {
     "worker": "box-1",
     "error": None,
     "duration_s": 0.61,
+    "tags": {},
+    "note": "",
     "created_at": _STARTED,
     "started_at": _STARTED,
     "ended_at": None,
@@ -270,6 +273,7 @@ ANSWERS: dict[str, Any] = {
             }
         },
         "model": None,
+        "num_epochs": 0,
         "opened_at": _REPORTED,
     },
     "read_spaces": {
@@ -288,8 +292,19 @@ ANSWERS: dict[str, Any] = {
                 "elite": [4, 9, 0],
                 "windows": {"learning_rate": _WINDOW},
                 "model": None,
+                "num_epochs": 96,
                 "opened_at": _REPORTED,
             }
+        ],
+    },
+    "read_history": {
+        "study": "digits-mlp",
+        "metric": _METRIC,
+        "num_epochs": 640,
+        "created_at": _CREATED,
+        "ended_at": None,
+        "items": [
+            {"trial_id": 7, "number": 6, "epoch": 9, "value": 0.0731, "num_epochs": 118, "at": _REPORTED},
         ],
     },
     "read_importances": {

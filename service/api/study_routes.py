@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from caviar.contract.messages import TrialStatus
+from caviar.contract.preview import Preview
 from caviar.contract.study import CloneStudy, ImportTrials, NewTrial, OpenRound, StudyEdit, StudySpec
 from caviar.contract.views import (
     Curves,
+    History,
     Imported,
     Leaderboard,
-    Preview,
     Rounds,
     RoundView,
     Spaces,
@@ -147,6 +148,13 @@ def read_curves(service: CurrentService, name: StudyName, limit: Limit = 500, af
     """Read learning curves of the study's metric."""
     with service.reading() as tx:
         return reading.curves(tx, name, limit=limit, after=after)
+
+
+@router.get("/studies/{name}/history")
+def read_history(service: CurrentService, name: StudyName) -> History:
+    """Read how the best value of a study came about: every epoch that was better than all before it."""
+    with service.reading() as tx:
+        return reading.history(tx, name)
 
 
 @router.get("/studies/{name}/rounds")

@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from caviar.contract.errors import FieldError, InvalidRequest
+from caviar.contract.preview import Cost, Histogram, Preview
 from caviar.contract.scales import Axis
 from caviar.contract.space import CategoricalParameter, ParamValue
 from caviar.contract.study import Budget, StudySpec
-from caviar.contract.views import Cost, Histogram, Preview
 from service.search.mirror import Mirror
 from service.search.parameters import AnyParameter
 from service.search.registry import build_sampler, num_configurations

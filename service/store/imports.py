@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, insert, literal, select, update
 
+from service.domain.repeats import params_digest
 from service.store.schema import measurements, studies, trials
 from service.store.transaction import Records, Transaction
 
@@ -51,7 +52,8 @@ def add_trials(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[int, 
     Returns:
         Their ids, by number.
     """
-    inserted = tx.write(insert(trials).returning(trials.c.id, trials.c.number), rows)
+    digested = [{**row, "params_digest": params_digest(row["params"])} for row in rows]
+    inserted = tx.write(insert(trials).returning(trials.c.id, trials.c.number), digested)
     return {row.number: row.id for row in inserted}
 
 

@@ -9,13 +9,16 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from caviar.contract.states import AttemptEnd, Outcome
+from service.store import studies as study_rows
 from service.store.schema import attempts, leases, studies, trials, workers
 from service.store.studies import SPEC_TEXT
 from service.store.transaction import Record, Records, Transaction
 
 _BEGIN, _GRANT = insert(attempts), insert(leases)
 _RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
-_TAKE_BACK = delete(leases).where(leases.c.trial_id == bindparam("trial"))
+_TAKE_BACK = (
+    delete(leases).where(leases.c.trial_id == bindparam("trial")).returning(leases.c.study_id, leases.c.started_at)
+)
 # Which columns it sets follows from the parameters that it is run with, as with an insert.
 _END = update(attempts).where(
     attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"), attempts.c.ended_at.is_(None)
@@ -116,7 +119,9 @@ def end(
     error: Mapping[str, Any] | None = None,
 ) -> None:
     """End an attempt and take its lease back; of an attempt that has ended before, nothing changes."""
-    tx.write(_TAKE_BACK, {"trial": trial_id})
+    lease = tx.write(_TAKE_BACK, {"trial": trial_id}).one_or_none()
+    if lease is not None:
+        study_rows.spend_slot(tx, lease.study_id, max(0.0, (tx.now - lease.started_at).total_seconds()))
     ended = {"ended_at": tx.now, "end": how, "outcome": outcome, "error": error}
     tx.write(_END, {"trial": trial_id, "nth": attempt, **ended})
 
@@ -141,6 +146,12 @@ def count(tx: Transaction) -> int:
 def running(tx: Transaction, study_id: int) -> Records:
     """Leases of a study with the time that each began at."""
     return tx.read(select(leases).where(leases.c.study_id == study_id)).all()
+
+
+def seconds_taken(tx: Transaction, study_id: int) -> float:
+    """Seconds of slots that the attempts of a study that run now have taken so far."""
+    begun: Iterable[datetime] = tx.read(select(leases.c.started_at).where(leases.c.study_id == study_id)).scalars()
+    return sum(max(0.0, (tx.now - at).total_seconds()) for at in begun)
 
 
 def held_by(tx: Transaction, worker_id: str) -> Records:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from service.store.schema import rounds
+from service.store.schema import rounds, studies
 from service.store.transaction import Records, Transaction
 
 
@@ -19,7 +19,9 @@ def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
         row: `number`, `first_trial`, `origin`, `elite`, `windows` and `model`.
     """
     columns = ("number", "first_trial", "origin", "elite", "windows", "model")
-    tx.write(insert(rounds), {"study_id": study_id, "opened_at": tx.now, **{name: row[name] for name in columns}})
+    reached = select(studies.c.num_epochs).where(studies.c.id == study_id).scalar_subquery()
+    statement = insert(rounds).values(num_epochs=reached + tx.spent(study_id))
+    tx.write(statement, {"study_id": study_id, "opened_at": tx.now, **{name: row[name] for name in columns}})
 
 
 def of_study(tx: Transaction, study_id: int) -> Records:

@@ -87,6 +87,14 @@ studies = Table(
         comment="trials that ended or paused since the best value",
     ),
     Column("priority", Integer, nullable=False, default=0, server_default="0"),
+    Column(
+        "slot_s",
+        Double,
+        nullable=False,
+        default=0.0,
+        server_default="0",
+        comment="seconds of slots that its ended attempts took",
+    ),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
@@ -134,12 +142,16 @@ trials = Table(
     Column("as_of_seq", Integer, comment="the last event that its proposal was conditioned on"),
     Column("error", _JSON),
     Column("elapsed_s", Double),
+    Column("params_digest", String(16), comment="equal for trials of one study with equal parameters"),
+    Column("tags", _JSON, nullable=False, default=dict, server_default="{}", comment="what people say of it, by name"),
+    Column("note", Text, nullable=False, default="", server_default="", comment="what people say of it"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     UniqueConstraint("study_id", "number"),
     Index(None, "study_id", "state"),
     Index(None, "study_id", "value"),
+    Index(None, "study_id", "params_digest"),
     sqlite_autoincrement=True,
 )
 
@@ -242,8 +254,31 @@ rounds = Table(
     Column("elite", _JSON, nullable=False),
     Column("windows", _JSON, nullable=False),
     Column("model", _JSON, comment="what else the strategy keeps of it"),
+    Column(
+        "num_epochs",
+        Integer,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="epochs of the study by then",
+    ),
     Column("opened_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("study_id", "number"),
+)
+
+improvements = Table(
+    "improvements",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("num_epochs", Integer, nullable=False, comment="epochs of the study by then, this one included"),
+    Column("trial_id", Integer, nullable=False),
+    Column("number", Integer, nullable=False, comment="of the trial within its study"),
+    Column("attempt", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("value", Double, nullable=False, comment="better than all before it"),
+    Column("at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("study_id", "trial_id", "attempt", "epoch"),
+    comment="the best value of each study over time",
 )
 
 spaces = Table(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Select, Text, bindparam, cast, delete, func, insert, select, update
+from sqlalchemy import Double, Integer, Select, Text, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from caviar.contract.errors import NotFound
@@ -37,6 +37,7 @@ _RUNNING = (
 # Which columns it sets follows from the parameters that it is run with, as with an insert.
 _CHANGE = update(studies).where(studies.c.id == bindparam("study_id"))
 _COUNT_TRIAL = _CHANGE.values(num_trials=studies.c.num_trials + 1)
+_SPEND_SLOT = _CHANGE.values(slot_s=studies.c.slot_s + bindparam("seconds", type_=Double))
 _COUNT_STAGNANT = _CHANGE.values(num_stagnant=studies.c.num_stagnant + 1).where(
     studies.c.best_trial_id.is_distinct_from(bindparam("trial_id", type_=Integer))
 )
@@ -129,6 +130,11 @@ def count_trial(tx: Transaction, study_id: int) -> None:
 def count_stagnant(tx: Transaction, study_id: int, trial_id: int) -> None:
     """Count one more trial that ended or paused since the best value, unless it is the best one itself."""
     tx.write(_COUNT_STAGNANT, {"study_id": study_id, "trial_id": trial_id})
+
+
+def spend_slot(tx: Transaction, study_id: int, seconds: float) -> None:
+    """Count the time that an attempt has taken a slot for."""
+    tx.write(_SPEND_SLOT, {"study_id": study_id, "seconds": seconds})
 
 
 def gained(tx: Transaction, study_id: int, trial_id: int, best_value: float) -> None:

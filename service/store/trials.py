@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, upda
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import TrialState
+from service.domain.repeats import params_digest
 from service.store.schema import leases, studies, trials, workers
 from service.store.transaction import Record, Records, Transaction
 
@@ -81,6 +82,7 @@ def add(
         "origin": origin,
         "round": round_number,
         "params": params,
+        "params_digest": params_digest(params),
         "space_version": space_version,
         "as_of_seq": as_of_seq,
         "created_at": tx.now,

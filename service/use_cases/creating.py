@@ -56,6 +56,6 @@ def create_trial(
 
 def open_round(tx: Transaction, study_id: int, opened: RoundView) -> None:
     """Store a new round of the strategy."""
-    row = opened.model_copy(update={"opened_at": tx.now}).model_dump(mode="json")
+    row = opened.model_copy(update={"opened_at": tx.now}).model_dump(mode="json", exclude={"num_epochs"})
     rounds.add(tx, study_id, row)
     tx.emit(study_id, "round_opened", **row)

@@ -25,6 +25,11 @@ def workers(tx: Transaction, *, lease_ttl_s: float) -> Workers:
     return Workers(items=items)
 
 
+def num_alive(tx: Transaction, *, lease_ttl_s: float) -> int:
+    """How many workers gave a sign of life within the lease time."""
+    return len(rows.seen_since(tx, tx.now - timedelta(seconds=lease_ttl_s)))
+
+
 def worker(tx: Transaction, worker_id: str, *, lease_ttl_s: float) -> WorkerView:
     """A worker by its id.
 

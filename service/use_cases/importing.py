@@ -13,7 +13,7 @@ from caviar.contract.states import EndReason, StudyState, TrialState
 from caviar.contract.study import ImportTrials, StudySpec
 from caviar.contract.views import Imported, Skipped
 from service.domain import rules, transfer
-from service.store import imports, studies
+from service.store import imports, improvements, studies
 from service.store.transaction import Record, Transaction
 from service.use_cases import ending
 from service.use_cases.candidates import (
@@ -225,12 +225,24 @@ def _row(tx: Transaction, study: Record, spec: StudySpec, candidate: Candidate) 
 def _gain(
     tx: Transaction, study: Record, spec: StudySpec, rows: Sequence[Mapping[str, Any]], ids: Mapping[int, int]
 ) -> None:
-    best, best_trial = study.best_value, None
+    best, gains = study.best_value, []
     for row in rows:
         if best is None or spec.metric.better(row["value"], best):
-            best, best_trial = row["value"], ids[row["number"]]
-    if best is not None and best_trial is not None:
-        studies.gained(tx, study.id, best_trial, best)
+            best = row["value"]
+            gains.append(
+                {
+                    "study_id": study.id,
+                    "num_epochs": study.num_epochs,
+                    "trial_id": ids[row["number"]],
+                    "number": row["number"],
+                    "attempt": 0,
+                    "epoch": row["best_epoch"],
+                    "value": best,
+                }
+            )
+    if best is not None and gains:
+        studies.gained(tx, study.id, gains[-1]["trial_id"], best)
+        improvements.add(tx, gains)
 
 
 def _settle(tx: Transaction, study_id: int) -> None:

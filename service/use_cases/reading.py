@@ -16,6 +16,8 @@ from caviar.contract.views import (
     Curves,
     DecisionView,
     EventView,
+    History,
+    Improvement,
     Leaderboard,
     LeaderboardRow,
     Measurements,
@@ -33,7 +35,7 @@ from caviar.contract.views import (
 )
 from service.domain import pace, rules
 from service.store import artifacts as artifact_rows
-from service.store import imports, leases, studies, trials
+from service.store import imports, improvements, leases, studies, trials
 from service.store import measurements as measurement_rows
 from service.store import rounds as round_rows
 from service.store import spaces as space_rows
@@ -76,6 +78,7 @@ def _study(tx: Transaction, row: Record, counts: dict[TrialState, int]) -> Study
         num_trials=row.num_trials,
         num_imported=row.num_imported,
         num_epochs=row.num_epochs,
+        slot_s=row.slot_s + leases.seconds_taken(tx, row.id),
         space_version=row.space_version,
         seconds_left=_seconds_left(tx, row, spec, counts),
         round=opened[-1].number if opened else None,
@@ -114,6 +117,8 @@ def _trial(row: Record, spec: StudySpec) -> dict[str, Any]:
         "checkpoint_epoch",
         "space_version",
         "error",
+        "tags",
+        "note",
         "created_at",
         "started_at",
         "ended_at",
@@ -279,6 +284,28 @@ def rounds(tx: Transaction, name: str) -> Rounds:
     row = studies.get(tx, name)
     items = [RoundView.model_validate(dict(stored._mapping)) for stored in round_rows.of_study(tx, row.id)]
     return Rounds(study=name, items=items)
+
+
+def history(tx: Transaction, name: str) -> History:
+    """How the best value of a study came about.
+
+    Raises:
+        NotFound: There is no such study (404).
+    """
+    row = studies.get(tx, name)
+    shown = ("trial_id", "number", "epoch", "value", "num_epochs", "at")
+    items = [
+        Improvement(**{field: stored._mapping[field] for field in shown})
+        for stored in improvements.of_study(tx, row.id)
+    ]
+    return History(
+        study=name,
+        metric=Metric.model_validate(row.spec["metric"]),
+        num_epochs=row.num_epochs,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        items=items,
+    )
 
 
 def spaces(tx: Transaction, name: str) -> Spaces:

@@ -18,7 +18,7 @@ from caviar.contract.errors import (
 from caviar.contract.messages import Measurement, Rejected, ReportAnswer, TrialDecision
 from caviar.contract.states import AttemptEnd, Decision, EndReason, StopReason, TrialState
 from service.domain import rules
-from service.store import leases, measurements, studies, trials
+from service.store import improvements, leases, measurements, studies, trials
 from service.store.transaction import Record, Transaction
 from service.use_cases import ending, finishing, retention
 from service.use_cases.searching import Search, Searches
@@ -157,6 +157,7 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, ru
         retention.acknowledge(tx, trial.id, item.epoch)
     if trial.study_best_value is None or metric.better(value, trial.study_best_value):
         studies.gained(tx, trial.study_id, trial.id, value)
+        _remember_gain(tx, trial, item.epoch, value)
     tx.spend(trial.study_id, 1)
     tx.reported[trial.id][item.epoch] = value
     tx.emit(
@@ -168,6 +169,19 @@ def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, ru
         epoch=item.epoch,
         value=value,
     )
+
+
+def _remember_gain(tx: Transaction, trial: Record, epoch: int, value: float) -> None:
+    row = {
+        "study_id": trial.study_id,
+        "num_epochs": trial.study_num_epochs + tx.spent(trial.study_id) + 1,
+        "trial_id": trial.id,
+        "number": trial.number,
+        "attempt": trial.attempt,
+        "epoch": epoch,
+        "value": value,
+    }
+    improvements.add(tx, [row])
 
 
 def _rule(tx: Transaction, search: Search, trial: Record, item: Measurement) -> _Ruling:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from caviar.contract import fleet, messages, states, study, views
+from caviar.contract import fleet, messages, preview, states, study, views
 from caviar.contract.model import Model, View
 from caviar.contract.space import Space
 from caviar.contract.states import FINISHED, StudyState, TrialState
@@ -141,6 +141,8 @@ ASSIGNMENT = {
 }
 BEST = {"trial_id": 3, "number": 2, "value": 0.5, "epoch": 4, "params": PARAMS}
 TRIAL = {
+    "tags": {"by": "hand"},
+    "note": "steady",
     "trial_id": 3,
     "study": "s",
     "number": 2,
@@ -182,6 +184,7 @@ ATTEMPT = {
 DECIDED = {"attempt": 1, "epoch": 4, "decision": "pause", "evidence": {"rule": "asha"}, "at": AT}
 VIEW = {
     **STUDY,
+    "slot_s": 71.5,
     "state": "complete",
     "end_reason": "target",
     "counts": {"complete": 3, "failed": 1},
@@ -200,8 +203,10 @@ VIEW = {
 }
 CURVE = {"trial_id": 3, "number": 2, "state": "running", "epochs": [1, 2], "values": [0.5, 0.25]}
 STORED = {"attempt": 1, "epoch": 2, "metrics": {"loss": 0.5}, "elapsed_s": 2.5, "reported_at": AT}
+IMPROVEMENT = {"trial_id": 3, "number": 2, "epoch": 1, "value": 0.5, "num_epochs": 4, "at": AT}
 WINDOW = {"low": 0.1, "high": 0.5, "unit_low": 0.25, "unit_high": 0.75, "weights": [0.5, 0.5], "reason": "elite"}
 ROUND = {
+    "num_epochs": 90,
     "number": 1,
     "first_trial": 8,
     "origin": "manual",
@@ -322,6 +327,15 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.WindowView: WINDOW,
     views.RoundView: ROUND,
     views.Rounds: {"study": "s", "items": [ROUND]},
+    views.Improvement: IMPROVEMENT,
+    views.History: {
+        "study": "s",
+        "metric": METRIC,
+        "num_epochs": 9,
+        "created_at": AT,
+        "ended_at": AT,
+        "items": [IMPROVEMENT],
+    },
     views.SpaceVersion: {"version": 1, "space": SPACE, "created_at": AT},
     views.Spaces: {
         "study": "s",
@@ -332,9 +346,9 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.Skipped: SKIPPED,
     views.Imported: {"num_imported": 2, "skipped": [SKIPPED]},
     views.EventView: {"seq": 1, "kind": "measured", "at": AT, "data": {"trial_id": 3, "number": 2}},
-    views.Histogram: HISTOGRAM,
-    views.Cost: COST,
-    views.Preview: {"configurations": [PARAMS], "histograms": {"lr": HISTOGRAM}, "cost": COST},
+    preview.Histogram: HISTOGRAM,
+    preview.Cost: COST,
+    preview.Preview: {"configurations": [PARAMS], "histograms": {"lr": HISTOGRAM}, "cost": COST},
     views.ObjectiveView: OFFERED,
     views.Objectives: {"items": [OFFERED]},
     views.WorkerView: WORKER,
@@ -343,7 +357,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
 }
 MODELS = {
     value
-    for module in (fleet, messages, study, views)
+    for module in (fleet, messages, preview, study, views)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, BaseModel) and value not in (Model, View, Space)
 }

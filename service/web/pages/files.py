@@ -1,0 +1,25 @@
+"""Scripts, styles and pictures."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from caviar.contract.errors import NotFound
+from service.web.assets import bundle
+from service.web.rendering import HEADERS
+
+router = APIRouter(include_in_schema=False)
+_IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+
+
+@router.get("/static/{digest}/{name}")
+def send_asset(request: Request, digest: str, name: str) -> Response:
+    """A script, style or picture; an address of an earlier version is gone, for it must never show another content."""
+    found = bundle().files.get(name) if digest == bundle().digest else None
+    if found is None:
+        raise NotFound(f"there is no static file {name!r} of version {digest!r}; reload the page that names it")
+    headers = HEADERS | _IMMUTABLE
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found.compressed, media_type=found.media_type, headers=headers | {"Content-Encoding": "gzip"})
+    return Response(found.content, media_type=found.media_type, headers=headers)
