@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SCRIPTS := .ci/run scripts/chromium deploy/slurm/caviar-worker.sbatch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench peers constraints clean
+.PHONY: help setup demo test lint types check bench peers pictures constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,10 @@ bench: setup ## what a training and a search cost; docs/benchmarks.md tells of t
 peers: setup ## real trainings against other tuners, which are installed first; most of an hour
 	$(BIN)/pip install -qq --disable-pip-version-check -e '.[benchmarks]'
 	$(BIN)/python benchmarks/search_real.py
+
+pictures: setup ## the pictures of the documentation, from a study that is trained for them; some minutes
+	scripts/chromium
+	$(BIN)/python -m tests.browser.pictures
 
 # From the registry that holds the published files: a machine's own mirror folders may hold files of other hashes.
 COMPILE = env -u UV_INDEX -u UV_FIND_LINKS UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --upgrade \

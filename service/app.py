@@ -22,11 +22,14 @@ from service import logs
 from service.api import (
     analysis_routes,
     artifact_routes,
+    curve_routes,
     event_routes,
     export_routes,
     health_routes,
     openapi,
     problems,
+    progress_routes,
+    ranking_routes,
     study_routes,
     trial_routes,
     worker_routes,
@@ -42,6 +45,8 @@ from service.use_cases import identity
 from service.use_cases.keeping import Keeper
 from service.use_cases.service import Clock, Service, utc_now
 from service.web.errors import error_page
+from service.web.freshness import Freshness
+from service.web.live.hub import Hub
 from service.web.routes import router as web_router
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +54,10 @@ _log = structlog.get_logger(__name__)
 _API_PREFIX = "/api/v1"
 _API_ROUTES = (
     study_routes,
+    curve_routes,
+    ranking_routes,
     analysis_routes,
+    progress_routes,
     trial_routes,
     worker_routes,
     artifact_routes,
@@ -88,6 +96,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     app.state.service = service
     app.state.keeper = Keeper(service, store, max_bytes=settings.max_artifact_bytes)
     app.state.error_page = error_page
+    app.state.live = Hub(service)
     for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
@@ -101,6 +110,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
         compresslevel=_COMPRESS_LEVEL,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_routes.BINARY),
     )
+    app.add_middleware(Freshness, service=service)
     app.add_middleware(Authentication, service=service)
     openapi.install(app)
     return app

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import caviar
-from caviar.cli import db, demo, export, imports, replay, serve, submit, token, top, up, weights, work, workers
+from caviar.cli import db, demo, export, imports, replay, serve, snippet, submit, token, top, up, weights, work, workers
 from caviar.cli.console import CommandGroup
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("top")(top.top)
 app.command("export")(export.export)
 app.command("import")(imports.import_trials)
 app.command("replay")(replay.replay)
+app.command("snippet")(snippet.snippet)
 app.command("weights")(weights.weights)
 app.add_typer(workers.app, name="workers")
 app.add_typer(token.app, name="token")

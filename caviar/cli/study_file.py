@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +12,8 @@ import yaml
 
 from caviar.cli.console import CommandFailed
 from caviar.client.bodies import checked
+from caviar.contract import study_text
 from caviar.contract.study import StudySpec
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's reading of plain scalars.
-
-    PyYAML's own is that of YAML 1.1, where `1e-4` is a string, `on` a boolean and `12:30` a number.
-    Source: YAML 1.2.2, section 10.3, core schema.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """A mapping whose keys are unique."""
-        seen: set[str] = set()
-        for key, _value in node.value:
-            if key.value in seen:
-                problem = f"the key {key.value!r} is there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_SCALARS = (
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-    ("merge", r"<<", "<"),
-)
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _starts in _SCALARS:
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}",
-        re.compile(rf"^(?:{_pattern})$"),
-        ["" if start == "\0" else start for start in _starts],
-    )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _loader, node: int(node.value))
 
 
 def load(source: str, *, name: str | None = None, changes: Sequence[str] = ()) -> StudySpec:
@@ -83,7 +44,7 @@ def parse(text: str, origin: str) -> dict[str, Any]:
     """
     try:
         # JSON first: of a large file YAML takes a hundred times as long.
-        body = json.loads(text) if text.lstrip().startswith("{") and origin.endswith(".json") else _yaml(text)
+        body = json.loads(text) if text.lstrip().startswith("{") and origin.endswith(".json") else study_text.load(text)
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         raise CommandFailed(f"{origin} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if not isinstance(body, dict):
@@ -92,10 +53,6 @@ def parse(text: str, origin: str) -> dict[str, Any]:
             "expected the fields of a study, at least name and objective"
         )
     return body
-
-
-def _yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)  # noqa: S506  # derived from SafeLoader
 
 
 def _read(source: str) -> str:
@@ -122,6 +79,6 @@ def _apply(body: dict[str, Any], change: str) -> None:
             )
         node = child
     try:
-        node[keys[-1]] = _yaml(text)
+        node[keys[-1]] = study_text.load(text)
     except yaml.YAMLError as error:
         raise CommandFailed(f"--set {change}: the value is no YAML: {' '.join(str(error).split())}") from error

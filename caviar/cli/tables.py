@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from caviar.cli import formats
+from caviar.contract.ranking import Leaderboard, LeaderboardRow
 from caviar.contract.space import Space
 from caviar.contract.states import TrialState
-from caviar.contract.views import Leaderboard, LeaderboardRow, TrialView
+from caviar.contract.views import TrialView
 
 _COLOURS = {
     TrialState.WAITING: "dim",

@@ -1,10 +1,13 @@
-"""`caviar top`: a study, live in the terminal."""
+"""`caviar top`: a study, or all of them, live in the terminal."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -15,63 +18,65 @@ from rich.text import Text
 from caviar.cli import formats, options
 from caviar.cli.console import out
 from caviar.cli.progress import num_finished, study_progress
-from caviar.cli.tables import leaderboard_table, running_table
+from caviar.cli.screen import overview, parts, study_screen
+from caviar.cli.screen.looking import MAX_RUNNING, Look, Looker
 from caviar.client import Client
 from caviar.contract.errors import CaviarError, Unavailable
 from caviar.contract.states import TrialState
-from caviar.contract.views import Leaderboard, StudyView, TrialView
+from caviar.contract.views import StudyView
 
-_MAX_RUNNING = 16
-_PAGE = 500
+_MAX_ROWS = 500
+_ROWS_IN_FILES = 100
+_UNLIMITED = 10_000
 # Events say when to look; between them, this often, for what no event tells of.
 _POLL_S = 3.0
-_LEAST_PAUSE_S = 0.3
+_LEAST_PAUSE_S = 0.5
 _RETRY_S = 5.0
 _PATIENCE_S = 60.0
-_LINES_AROUND = 12
-_LEAST_ROWS = 5
 
 
 def top(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")],
+    study: Annotated[
+        str, typer.Argument(metavar="[STUDY]", show_default=False, help="Name of the study. Default: all studies.")
+    ] = "",
     *,
     once: Annotated[bool, typer.Option("--once", help="Print it as it is now, and end.")] = False,
     rows: Annotated[
         int | None,
         typer.Option(
-            "--rows", min=1, max=_PAGE, show_default=False, help="Trials to show. Default: what fits the terminal."
+            "--rows", min=1, max=_MAX_ROWS, show_default=False, help="Trials to show. Default: what fits the terminal."
         ),
     ] = None,
     url: options.Url = None,
     token: options.Token = None,
 ) -> None:
-    """Watch a study: its leaderboard, what is running, the best value so far. Ends with the study."""
+    """Watch a study: its leaderboard, what is running, the best value so far. Ends with the study.
+
+    Without STUDY, watch the list of all studies until Ctrl+C.
+    """
     console = out()
     with Client(url, token) as client:
-        if once:
-            console.print(_drawn(_look(client, study), console, rows))
+        if not study:
+            _all(client, console, is_live=console.is_terminal and not once, rows=rows)
             return
-        _look(client, study)
+        looker = Looker(client, study)
+        if once:
+            console.print(_plain(looker.look(rows or _ROWS_IN_FILES), console, rows), soft_wrap=True)
+            return
         bell = _Bell(url, token, study)
+        client.study(study)
         try:
             bell.start()
             if console.is_terminal:
-                _watch(client, study, bell, console, rows)
+                _watch(looker, bell, console, rows)
             else:
                 _list(client, study, bell, console)
         finally:
             bell.stop()
 
 
-@dataclass(frozen=True)
-class _Frame:
-    study: StudyView
-    board: Leaderboard
-    running: list[TrialView]
-
-
 class _Bell:
-    """Rings when something happens in a study; without events, it only never rings."""
+    """Rings when something happens in a study or the terminal is resized; without events, it only never rings."""
 
     def __init__(self, url: str | None, token: str | None, study: str) -> None:
         self._address = (url, token)
@@ -86,6 +91,9 @@ class _Bell:
     def stop(self) -> None:
         # A thread that waits for bytes cannot be woken; as a daemon it does not hold up the end.
         self._stopped.set()
+
+    def ring(self) -> None:
+        self._rung.set()
 
     def wait(self, seconds: float) -> None:
         self._rung.wait(seconds)
@@ -105,20 +113,35 @@ class _Bell:
                     self._stopped.wait(_RETRY_S)
 
 
-def _watch(client: Client, name: str, bell: _Bell, console: Console, rows: int | None) -> None:
-    frame, seen = _look(client, name), time.monotonic()
-    with Live(_drawn(frame, console, rows), console=console, auto_refresh=False) as live:
-        while not frame.study.state.is_finished:
+@contextmanager
+def _on_resize(call: Callable[[], None]) -> Iterator[None]:
+    """Call a function whenever the terminal gets another size."""
+    former = signal.signal(signal.SIGWINCH, lambda *_: call())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, former)
+
+
+def _watch(looker: Looker, bell: _Bell, console: Console, rows: int | None) -> None:
+    look, seen = looker.look(rows or study_screen.board_rows(console)), time.monotonic()
+    with (
+        Live(study_screen.draw(look, console), console=console, auto_refresh=False, screen=True) as live,
+        _on_resize(bell.ring),
+    ):
+        while not look.study.state.is_finished:
             bell.wait(_POLL_S)
             try:
-                frame, seen = _look(client, name), time.monotonic()
-                live.update(_drawn(frame, console, rows), refresh=True)
+                look, seen = looker.look(rows or study_screen.board_rows(console)), time.monotonic()
+                live.update(study_screen.draw(look, console), refresh=True)
             except Unavailable as error:
                 away_s = time.monotonic() - seen
                 if away_s > _PATIENCE_S:
                     raise
-                note = Text(f"no answer for {formats.duration(away_s)}: {error.detail}", style="red")
-                live.update(Group(_drawn(frame, console, rows), note), refresh=True)
+                note = Text(f"no answer for {formats.duration(away_s)}: {error.detail}", style="red", no_wrap=True)
+                live.update(study_screen.draw(look, console, note=note), refresh=True)
+    # The screen goes as it came; what was reached stays.
+    console.print(_plain(look, console, rows or study_screen.board_rows(console)), soft_wrap=True)
 
 
 def _list(client: Client, name: str, bell: _Bell, console: Console) -> None:
@@ -131,41 +154,43 @@ def _list(client: Client, name: str, bell: _Bell, console: Console) -> None:
             bell.wait(_POLL_S)
 
 
-def _look(client: Client, name: str) -> _Frame:
-    study = client.study(name)
-    board = client.leaderboard(name, limit=_PAGE)
-    running: list[TrialView] = [row for row in board.items if row.state is TrialState.RUNNING]
-    if len(running) < study.counts.get(TrialState.RUNNING, 0) and board.next_after is not None:
-        running += _elsewhere(client, name, {row.trial_id for row in board.items})
-    return _Frame(study, board, sorted(running, key=lambda trial: trial.number)[:_MAX_RUNNING])
+def _all(client: Client, console: Console, *, is_live: bool, rows: int | None) -> None:
+    num = rows or (console.height - 2 if is_live else _MAX_ROWS)
+    if not is_live:
+        for line in overview.screen(overview.look(client, num), console.width):
+            console.print(line, soft_wrap=True)
+        return
+    studies = overview.look(client, num)
+    resized = threading.Event()
+    with (
+        Live(console=console, auto_refresh=False, screen=True) as live,
+        _on_resize(resized.set),
+    ):
+        while True:
+            shown = overview.screen(studies, console.width)[: console.height - 1]
+            live.update(Group(*shown), refresh=True)
+            resized.wait(_POLL_S)
+            resized.clear()
+            studies = overview.look(client, rows or console.height - 2)
 
 
-def _elsewhere(client: Client, name: str, known: set[int]) -> list[TrialView]:
-    """Running trials that are too far down the leaderboard to be on its first page."""
-    held = [trial_id for worker in client.workers().items for trial_id in worker.running if trial_id not in known]
-    trials = [client.trial(trial_id) for trial_id in held[:_MAX_RUNNING]]
-    return [trial for trial in trials if trial.study == name]
+def _plain(look: Look, console: Console, rows: int | None) -> RenderableType:
+    """The study as text that stays: for files, and for what a terminal shows at the end."""
+    # A file has no width, so nothing is left out of it.
+    width = console.width if console.is_terminal or "COLUMNS" in os.environ else _UNLIMITED
+    board = parts.board(look, width, rows or _MAX_ROWS)
+    running = parts.running(look, width, MAX_RUNNING)
+    return Group(_headline(look), Text(), *board, *([Text(), *running] if running else []))
 
 
-def _drawn(frame: _Frame, console: Console, rows: int | None) -> RenderableType:
-    room = console.height - _LINES_AROUND - len(frame.running) if console.is_terminal else len(frame.board.items)
-    shown = frame.board.items[: rows or max(room, _LEAST_ROWS)]
-    table = leaderboard_table(frame.board.model_copy(update={"items": shown}), frame.study.space, console)
-    parts: list[RenderableType] = [_headline(frame), table]
-    if frame.running:
-        parts.append(running_table(frame.running, frame.study.metric.name))
-    return Group(*parts)
-
-
-def _headline(frame: _Frame) -> Text:
-    study = frame.study
+def _headline(look: Look) -> Text:
+    study = look.study
     of = "" if study.budget.max_trials is None else f"/{study.budget.max_trials}"
     facts = [f"{num_finished(study)}{of} trials finished", f"{study.num_epochs} epochs"]
     facts += [f"{study.counts[state]} {state}" for state in TrialState if study.counts.get(state)]
     facts += [f"{study.num_imported} of them imported"] if study.num_imported else []
     facts += [] if study.round is None else [f"round {study.round}"]
-    ended_at = study.ended_at or study.updated_at
-    facts.append(formats.duration((ended_at - study.created_at).total_seconds()))
+    facts.append(formats.duration(_lasted_s(study)))
     facts += [] if study.seconds_left is None else [f"about {formats.duration(study.seconds_left)} left"]
     text = Text.assemble((study.name, "bold"), f" is {study.state}: ", ", ".join(facts))
     if study.num_able_workers == 0:
@@ -173,15 +198,10 @@ def _headline(frame: _Frame) -> Text:
     if study.best is not None:
         text.append(f"\nbest {study.metric.name} ")
         text.append(formats.number(study.best.value), style="bold green")
-        text.append(f" by trial {study.best.number} at epoch {study.best.epoch}  {_progress_of_best(frame)}")
+        text.append(f" by trial {study.best.number} at epoch {study.best.epoch}  ")
+        text.append(formats.sparkline([item.value for item in look.history.items]))
     return text
 
 
-def _progress_of_best(frame: _Frame) -> str:
-    """The best value so far over the numbers of the trials, as a small chart."""
-    best: list[float] = []
-    for row in sorted(frame.board.items, key=lambda item: item.number):
-        if row.value is not None:
-            is_better = not best or frame.study.metric.better(row.value, best[-1])
-            best.append(row.value if is_better else best[-1])
-    return formats.sparkline(best)
+def _lasted_s(study: StudyView) -> float:
+    return ((study.ended_at or study.updated_at) - study.created_at).total_seconds()

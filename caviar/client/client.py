@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
@@ -14,18 +14,24 @@ from caviar.client.connection import Clock, Connection, Query
 from caviar.client.downloads import download
 from caviar.client.events import PATIENCE_S, follow
 from caviar.contract.analysis import Importances, ReplayView
+from caviar.contract.catalogue import StudyComparison
+from caviar.contract.curves import CurveQuery
 from caviar.contract.errors import InvalidRequest, Unavailable
 from caviar.contract.messages import TrialStatus
+from caviar.contract.points import Contour, Points
 from caviar.contract.preview import Preview
+from caviar.contract.ranking import Annotation, Comparison, Leaderboard, Retest, Retested
+from caviar.contract.rungs import Rungs
 from caviar.contract.space import ParamValue
 from caviar.contract.study import ImportTrials, OpenRound, StudyEdit, StudySpec
+from caviar.contract.timeline import Timeline
 from caviar.contract.views import (
     Curve,
     Curves,
     Demand,
     EventView,
+    History,
     Imported,
-    Leaderboard,
     Measurements,
     Objectives,
     Rounds,
@@ -113,6 +119,10 @@ class Client:
             if after is None:
                 return
 
+    def compare_studies(self, *names: str) -> StudyComparison:
+        """Two to six studies side by side: best values over time, distributions, what differs in their set-up."""
+        return self._connection.ask(StudyComparison, "GET", "/studies:compare", query={"study": list(names)})
+
     def study(self, name: str) -> StudyView:
         """A study and where it stands."""
         return self._connection.ask(StudyView, "GET", _study(name))
@@ -145,15 +155,65 @@ class Client:
         """Create a study with the same body under another name."""
         return self._connection.ask(StudyView, "POST", f"{_study(name)}:clone", body=as_json({"name": new_name}))
 
-    def leaderboard(self, name: str, *, limit: int = 50, after: int | None = None) -> Leaderboard:
-        """A page of the trials of a study, best first.
+    def leaderboard(
+        self,
+        name: str,
+        *,
+        limit: int = 50,
+        after: int | None = None,
+        state: str | Sequence[str] = (),
+        where: Sequence[str] = (),
+        text: str = "",
+        sort: str = "rank",
+    ) -> Leaderboard:
+        """A page of the trials of a study, best first unless told otherwise.
 
         Args:
             name: The study.
             limit: Rows on the page.
             after: `next_after` of the page before; None for the first.
+            state: Only trials in this state, or in one of these.
+            where: Only trials that meet all of these, such as `learning_rate:1e-4..1e-2` or `optimizer:adam|sgd`.
+            text: Only trials with this text in a tag or in the note.
+            sort: A column or parameter; `-` before it turns the order round.
         """
-        return self._connection.ask(Leaderboard, "GET", f"{_study(name)}/leaderboard", query=_page(limit, after))
+        states = [state] if isinstance(state, str) else [*state]
+        query: Query = {**_page(limit, after), "state": states, "where": [*where], "q": text, "sort": sort}
+        return self._connection.ask(Leaderboard, "GET", f"{_study(name)}/leaderboard", query=query)
+
+    def compare(self, name: str, numbers: Sequence[int]) -> Comparison:
+        """Two to six trials of a study side by side, with their curves.
+
+        Args:
+            name: The study.
+            numbers: Of the trials within the study.
+        """
+        query: Query = {"trial": [*numbers]}
+        return self._connection.ask(Comparison, "GET", f"{_study(name)}/trials:compare", query=query)
+
+    def retest(self, name: str, top: int = 5, repeats: int = 2) -> Retested:
+        """Train the best configurations of a live study again, each time with another seed.
+
+        Args:
+            name: The study.
+            top: How many configurations, from the best.
+            repeats: How many further trials of each.
+        Raises:
+            StateConflict: The study has ended, has no result yet, or its budget has no room for them (409).
+        """
+        body = checked(Retest, {"top": top, "repeats": repeats})
+        return self._connection.ask(Retested, "POST", f"{_study(name)}:retest", body=body.model_dump_json())
+
+    def annotate(self, trial_id: int, tags: Mapping[str, str] | None = None, note: str | None = None) -> TrialDetail:
+        """Say something of a trial: all its tags by name, its note, or both; what is None stays as it is."""
+        given = {"tags": None if tags is None else dict(tags), "note": note}
+        body = checked(Annotation, {key: value for key, value in given.items() if value is not None})
+        text = body.model_dump_json(exclude_none=True)
+        return self._connection.ask(TrialDetail, "PATCH", f"/trials/{trial_id:d}", body=text)
+
+    def history(self, name: str) -> History:
+        """How the best value of a study came about: every epoch that was better than all before it."""
+        return self._connection.ask(History, "GET", f"{_study(name)}/history")
 
     def trials(self, name: str) -> Iterator[TrialView]:
         """All trials of a study in the order of their numbers, fetched page by page as they are asked for."""
@@ -184,9 +244,27 @@ class Client:
             if after is None:
                 return
 
+    def curve_sample(self, name: str, query: CurveQuery | None = None) -> Curves:
+        """Learning curves of a sample of a study's trials, thinned so that they can be drawn at once.
+
+        Raises:
+            InvalidRequest: The range of values at an epoch cannot be used, or no trial reports the metric (422).
+        """
+        wanted = query or CurveQuery()
+        found = wanted.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"limit", "after"})
+        return self._connection.ask(Curves, "GET", f"{_study(name)}/curves", query={"sample": 400} | found)
+
     def rounds(self, name: str) -> Rounds:
         """The rounds of a study's strategy, oldest first; none for strategies without rounds."""
         return self._connection.ask(Rounds, "GET", f"{_study(name)}/rounds")
+
+    def rungs(self, name: str) -> Rungs:
+        """Who came to which rung of a study, who went on, and on what grounds."""
+        return self._connection.ask(Rungs, "GET", f"{_study(name)}/rungs")
+
+    def timeline(self, name: str) -> Timeline:
+        """When each attempt of a study ran and where, or of very many how busy each worker was."""
+        return self._connection.ask(Timeline, "GET", f"{_study(name)}/timeline")
 
     def importances(self, name: str, method: Literal["ped_anova", "fanova"] = "ped_anova") -> Importances:
         """How much each parameter of a study matters.
@@ -195,6 +273,24 @@ class Client:
             StateConflict: Fewer than 10 of its trials can be compared yet (409).
         """
         return self._connection.ask(Importances, "GET", f"{_study(name)}/importances", query={"method": method})
+
+    def points(self, name: str, *, limit: int = 2000) -> Points:
+        """A sample of a study's trials, column by column: the best ones, those that run, an even part of all.
+
+        Args:
+            name: The study.
+            limit: At most this many trials, 4 to 5000.
+        """
+        return self._connection.ask(Points, "GET", f"{_study(name)}/points", query={"limit": limit})
+
+    def contour(self, name: str, x: str, y: str) -> Contour:
+        """How the metric of a study goes with two parameters, smoothed over its trials.
+
+        Raises:
+            InvalidRequest: The study has no such parameters (422).
+            StateConflict: Fewer than 5 of its trials have a value and both parameters (409).
+        """
+        return self._connection.ask(Contour, "GET", f"{_study(name)}/contour", query={"x": x, "y": y})
 
     def replay(self, name: str) -> ReplayView:
         """Have every suggestion of a study computed once more from its events, and compared with what is stored.
@@ -254,6 +350,10 @@ class Client:
     def retry_trial(self, trial_id: int) -> TrialStatus:
         """Run a failed or cancelled trial once more."""
         return self._connection.ask(TrialStatus, "POST", f"/trials/{trial_id:d}:retry")
+
+    def snippet(self, trial_id: int) -> str:
+        """A trial's configuration as a Python program that needs Keras and nothing of Caviar."""
+        return self._connection.send("GET", f"/trials/{trial_id:d}/snippet").content.decode("utf-8")
 
     def download_weights(self, trial_id: int, path: str | Path = ".") -> Path:
         """Save the weights of a trial's best epoch, a `.weights.h5` file of Keras.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ DEFAULT_URL = "http://127.0.0.1:8700"
 PREFIX = "/api/v1"
 
 Answer = TypeVar("Answer", bound=BaseModel)
-Query = Mapping[str, "str | int | float"]
+Query = Mapping[str, "str | int | float | Sequence[str | int]"]
 
 # A preview of 10,000 samples or a large export takes a while; a service that is not there answers at once.
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)

@@ -1,4 +1,4 @@
-"""What pictures of many trials are drawn from: a sample of trials, column by column, and a landscape of two parameters."""
+"""What pictures of many trials are drawn from: a sample of them by columns, and a landscape of two parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service tells people and scripts: studies, trials, leaderboards, curves, rounds, events."""
+"""What the service tells people and scripts: studies, trials, curves, rounds, events."""
 
 from __future__ import annotations
 
@@ -74,10 +74,11 @@ class StudyView(View):
 
 
 class StudyPage(View):
-    """A page of studies; `next_after` goes into `after` for the next one, None on the last."""
+    """A page of studies; `next_after` goes into `after` for the next one, None on the last. `total` is of all pages."""
 
     items: list[StudyView]
     next_after: str | None = None
+    total: int = 0
 
 
 class AttemptView(View):
@@ -205,44 +206,31 @@ class TrialPage(View):
     next_after: int | None = None
 
 
-class LeaderboardRow(TrialView):
-    """A trial with its rank, from 1; None while it has no value."""
-
-    rank: int | None = None
-
-
-class Leaderboard(View):
-    """The trials of a study, best first; those without a value last, in the order of their numbers.
-
-    Attributes:
-        total: Trials in the study.
-        next_after: Goes into `after` for the next page; None on the last.
-    """
-
-    study: str
-    metric: Metric
-    total: int
-    items: list[LeaderboardRow]
-    next_after: int | None = None
-
-
 class Curve(View):
-    """The study's metric of one trial over its epochs: two lists of equal length, epochs rising."""
+    """A metric of one trial over its epochs: two lists of equal length, epochs rising."""
 
     trial_id: int
     number: int
     state: TrialState
+    stop_reason: StopReason | None = None
     epochs: list[int]
     values: list[float]
 
 
 class Curves(View):
-    """Learning curves of a study in the order of trial numbers; `next_after` is the last number on this page."""
+    """Learning curves of a study in the order of trial numbers; `next_after` is the last number on this page.
+
+    Attributes:
+        num_trials: Trials that a sample was taken of; None for pages of all curves.
+        how: Which of them are in the sample.
+    """
 
     study: str
     metric: Metric
     items: list[Curve]
     next_after: int | None = None
+    num_trials: int | None = None
+    how: str | None = None
 
 
 class MeasurementView(View):
@@ -398,7 +386,7 @@ class EventView(View):
     Attributes:
         seq: Rises by one with each event of the study.
         kind: `study_created`, `study_changed`, `study_edited`, `trial_created`, `trial_imported`, `trial_started`,
-            `measured`, `trial_paused`, `trial_requeued`, `trial_ended` or `round_opened`.
+            `measured`, `trial_paused`, `trial_requeued`, `trial_ended`, `trial_annotated` or `round_opened`.
         data: Facts of that kind; those of a trial hold `trial_id` and `number`.
     """
 

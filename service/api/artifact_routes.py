@@ -41,6 +41,12 @@ BestEpoch = Annotated[
     int, Header(alias="Caviar-Epoch", description="The epoch that the weights are of.", ge=1, le=1_000_000)
 ]
 Lease = Annotated[str, Header(alias="Caviar-Lease", description="Lease token of the trial.", pattern=r"^[!-~]{1,100}$")]
+OptionalLease = Annotated[
+    str | None,
+    Header(
+        alias="Caviar-Lease", description="Lease token of the trial; left out by people.", pattern=r"^[!-~]{1,100}$"
+    ),
+]
 Digest = Annotated[
     str,
     Header(alias="Caviar-SHA256", description="SHA-256 of the body, in hexadecimal digits.", pattern="^[0-9a-f]{64}$"),
@@ -71,8 +77,10 @@ async def store_checkpoint(
 
 
 @router.get("/trials/{trial_id}/checkpoints/{epoch}", tags=["worker wire"], response_class=Response, responses=_FILE)
-async def read_checkpoint(keeper: CurrentKeeper, trial_id: TrialId, epoch: Epoch, lease: Lease) -> StreamingResponse:
-    """Fetch the checkpoint that an assignment names, with the lease of that assignment."""
+async def read_checkpoint(
+    keeper: CurrentKeeper, trial_id: TrialId, epoch: Epoch, lease: OptionalLease = None
+) -> StreamingResponse:
+    """Fetch the checkpoint that an assignment names, with the lease of that assignment; people need no lease."""
     return _sent(await keeper.checkpoint(trial_id, epoch, lease), f"trial-{trial_id}-epoch-{epoch}.npz")
 
 

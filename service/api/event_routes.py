@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -22,6 +24,8 @@ _KEEP_ALIVE_S = 15.0
 _PORTION = 1000
 
 _MAX_SEQ = 2**31 - 1
+_MAX_ENCODED = 2000
+_encoded: OrderedDict[tuple[int, int, datetime], bytes] = OrderedDict()
 
 Seq = Annotated[int | None, Query(description="Send events numbered above this one.", ge=0, le=_MAX_SEQ)]
 
@@ -59,8 +63,8 @@ def _study_id(service: Service, name: str) -> int:
         return int(studies.get(tx, name).id)
 
 
-async def _stream(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[str]:
-    yield ": connected\n\n"
+async def _stream(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[bytes]:
+    yield b": connected\n\n"
     while not service.feed.is_closed and not await request.is_disconnected():
         found = service.feed.since(study_id, seq)
         if found is None:
@@ -70,9 +74,9 @@ async def _stream(request: Request, service: Service, study_id: int, seq: int) -
                 return
         if found:
             seq = found[-1].seq
-            yield "".join(_message(event) for event in found)
+            yield b"".join(map(_message, found))
         elif not await service.feed.wait(_KEEP_ALIVE_S):
-            yield ": keep-alive\n\n"
+            yield b": keep-alive\n\n"
 
 
 def _stored(service: Service, study_id: int, seq: int) -> list[Event]:
@@ -82,6 +86,15 @@ def _stored(service: Service, study_id: int, seq: int) -> list[Event]:
         return events.since(tx, study_id, seq, _PORTION)
 
 
-def _message(event: Event) -> str:
-    view = reading.event(event)
-    return f"id: {view.seq}\nevent: {view.kind}\ndata: {view.model_dump_json()}\n\n"
+def _message(event: Event) -> bytes:
+    """An event as it is sent; streams that follow the same study share the bytes of the newest ones."""
+    # An id may be given to another study once its first one is deleted; then the time differs.
+    key = (event.study_id, event.seq, event.at)
+    found = _encoded.get(key)
+    if found is None:
+        view = reading.event(event)
+        found = f"id: {view.seq}\nevent: {view.kind}\ndata: {view.model_dump_json()}\n\n".encode()
+        _encoded[key] = found
+        while len(_encoded) > _MAX_ENCODED:
+            _encoded.popitem(last=False)
+    return found

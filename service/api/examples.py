@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.api.progress_examples import PROGRESS
+
 _WORKER = "5f0c7a52-93a1-4d6b-9a3e-0d2f5c1b7e11"
 _LEASE = "Yk3p0V5tQm8sXn2cLw7bHd4fRz6aJg1e"
 _CREATED, _STARTED, _REPORTED = "2026-11-21T09:00:00Z", "2026-11-21T09:00:01Z", "2026-11-21T09:00:02Z"
@@ -219,8 +221,30 @@ BODIES: dict[str, dict[str, Any]] = {
     "report_measurements": {"items": [{"trial_id": 1, "lease": _LEASE, **_MEASURED}]},
     "finish_trial": {"lease": _LEASE, "outcome": "complete"},
     "release_trial": {"lease": _LEASE},
+    "retest_study": {"top": 5, "repeats": 2},
+    "annotate_trial": {"tags": {"keep": ""}, "note": "Steady from epoch 4 on."},
 }
 """An example of every request body, by operation."""
+
+_COMPARED: dict[str, Any] = {
+    **{name: _STUDY[name] for name in ("state", "objective", "metric", "best", "num_trials", "num_epochs", "slot_s")},
+    "name": "digits-mlp",
+    "created_at": _CREATED,
+    "ended_at": None,
+    "history": [{"trial_id": 1, "number": 0, "epoch": 1, "value": 0.412, "num_epochs": 1, "at": _REPORTED}],
+    "distribution": {"num_trials": 1, "values": [0.412], "shares": [1.0]},
+}
+
+_RANKED: dict[str, Any] = {
+    **_TRIAL,
+    "rank": 1,
+    "gap": 0.0,
+    "is_tied": False,
+    "repeats": {"num": 3, "mean": 0.418, "sd": 0.006},
+    "device": "H200",
+    "peak_memory_bytes": 734003200,
+}
+_NOISE = {"num_configurations": 5, "num_trials": 15, "sd": 0.0061, "margin": 0.0192}
 
 ANSWERS: dict[str, Any] = {
     "create_study": _STUDY,
@@ -229,7 +253,11 @@ ANSWERS: dict[str, Any] = {
         "histograms": {"units": {"edges": [15.5, 89.1, 512.5], "choices": [], "counts": [0, 1]}},
         "cost": {"max_trials": 60, "max_total_epochs": 1800, "max_seconds": None, "num_configurations": None},
     },
-    "list_studies": {"items": [_STUDY], "next_after": None},
+    "list_studies": {"items": [_STUDY], "next_after": None, "total": 1},
+    "compare_studies": {
+        "items": [_COMPARED, {**_COMPARED, "name": "digits-random"}],
+        "differences": [{"field": "strategy.kind", "values": ["coarse_to_fine", "random"]}],
+    },
     "read_study": _STUDY,
     "edit_study": {**_STUDY, "budget": {**_BUDGET, "max_trials": 120}},
     "pause_study": {**_STUDY, "state": "paused"},
@@ -240,8 +268,32 @@ ANSWERS: dict[str, Any] = {
         "study": "digits-mlp",
         "metric": _METRIC,
         "total": 1,
-        "items": [{**_TRIAL, "rank": 1}],
+        "num_matching": 1,
+        "pinned": [],
+        "items": [_RANKED],
         "next_after": None,
+        "noise": _NOISE,
+    },
+    "compare_trials": {
+        "study": "digits-mlp",
+        "metric": _METRIC,
+        "differing": ["units"],
+        "items": [
+            {**_RANKED, "epochs": [1], "values": [0.412]},
+            {**_RANKED, "trial_id": 2, "number": 1, "rank": 2, "params": {**_PARAMS, "units": 64}}
+            | {"epochs": [1], "values": [0.431], "value": 0.431, "gap": 0.019, "is_tied": True},
+        ],
+        "noise": _NOISE,
+    },
+    "retest_study": {"items": [{**_WAITING, "trial_id": 61}]},
+    "annotate_trial": {
+        **_TRIAL,
+        "tags": {"keep": ""},
+        "note": "Steady from epoch 4 on.",
+        "metric": _METRIC,
+        "attempts": [_ATTEMPT],
+        "decisions": [],
+        "as_of_seq": 1,
     },
     "list_trials": {"items": [_TRIAL], "next_after": None},
     "enqueue_trial": _WAITING,
@@ -316,6 +368,31 @@ ANSWERS: dict[str, Any] = {
             {"name": "momentum", "importance": 0.19, "num_trials": 21},
         ],
     },
+    "read_points": {
+        "study": "digits-mlp",
+        "metric": _METRIC,
+        "total": 1,
+        "num_shown": 1,
+        "how": "all trials",
+        "trial_ids": [1],
+        "numbers": [0],
+        "states": ["running"],
+        "rounds": [0],
+        "values": [0.412],
+        "epochs": [1],
+        "params": {name: [value] for name, value in _PARAMS.items()},
+        "units": {"learning_rate": [0.3306], "beta_1": [0.4276], "units": [0.6]},
+    },
+    **PROGRESS,
+    "read_contour": {
+        "study": "digits-mlp",
+        "metric": _METRIC,
+        "x": {"name": "learning_rate", "units": [0.25, 0.75], "params": [0.001, 0.1]},
+        "y": {"name": "units", "units": [0.25, 0.75], "params": [38, 215]},
+        "grid": [[0.31, None], [0.24, 0.92]],
+        "num_trials": 60,
+        "how": "a mean of near trials, weighted by nearness and by epochs trained, over all trials",
+    },
     "replay_study": {
         "study": "digits-mlp",
         "num_checked": 60,
@@ -331,6 +408,7 @@ ANSWERS: dict[str, Any] = {
     "export_study": {"study": _STUDY, "trials": [{**_TRIAL, "measurements": []}]},
     "read_trial": {**_TRIAL, "metric": _METRIC, "attempts": [_ATTEMPT], "decisions": [], "as_of_seq": 1},
     "read_measurements": {"trial_id": 1, "items": [{"attempt": 1, **_MEASURED, "reported_at": _REPORTED}]},
+    "read_snippet": "import keras\n\nmodel = keras.Sequential([keras.Input(shape=(64,)), keras.layers.Dense(10)])\n",
     "store_checkpoint": {**_ARTIFACT, "kind": "checkpoint", "epoch": 2},
     "read_checkpoint": "the bytes of the file",
     "store_weights": _ARTIFACT,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -13,6 +11,7 @@ from starlette.responses import StreamingResponse
 
 from caviar.contract.views import StudyView, TrialView
 from service.api.dependencies import CurrentService, StudyName
+from service.api.tables import csv_lines
 from service.use_cases import reading
 from service.use_cases.service import Service
 
@@ -21,8 +20,6 @@ router = APIRouter(tags=["studies"])
 _PORTION = 500
 _COLUMNS = ("number", "trial_id", "state", "stop_reason", "value", "best_epoch", "num_epochs", "round", "origin")
 _LATER_COLUMNS = ("attempt", "seed", "worker", "duration_s", "started_at", "ended_at")
-# A spreadsheet runs a cell that begins so as a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.get("/studies/{name}/export", response_class=StreamingResponse)
@@ -53,23 +50,13 @@ def _trials(service: Service, name: str) -> Iterator[TrialView]:
 
 def _csv(service: Service, study: StudyView) -> Iterator[str]:
     names = study.space.names
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *(f"params.{name}" for name in names), *_LATER_COLUMNS])
+    yield csv_lines([[*_COLUMNS, *(f"params.{name}" for name in names), *_LATER_COLUMNS]])
     for trial in _trials(service, study.name):
         facts = trial.model_dump(mode="json")
         cells = [facts[column] for column in _COLUMNS]
         cells += [trial.params.get(name) for name in names]
         cells += [facts[column] for column in _LATER_COLUMNS]
-        writer.writerow([_safe(cell) for cell in cells])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-    yield buffer.getvalue()
-
-
-def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+        yield csv_lines([cells])
 
 
 def _json(service: Service, study: StudyView) -> Iterator[str]:

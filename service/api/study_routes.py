@@ -6,14 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
+from caviar.contract.catalogue import StudyComparison
 from caviar.contract.messages import TrialStatus
 from caviar.contract.preview import Preview
 from caviar.contract.study import CloneStudy, ImportTrials, NewTrial, OpenRound, StudyEdit, StudySpec
 from caviar.contract.views import (
-    Curves,
     History,
     Imported,
-    Leaderboard,
     Rounds,
     RoundView,
     Spaces,
@@ -21,9 +20,20 @@ from caviar.contract.views import (
     StudyView,
     TrialPage,
 )
-from service.api.dependencies import CurrentService, Limit, Number, Offset, StudyName
+from service.api.dependencies import CurrentService, Limit, Number, StudyName
+from service.domain.study_query import StudyQuery
 from service.search.preview import preview
-from service.use_cases import controlling, finishing, fleet, importing, reading, steering, submitting
+from service.use_cases import (
+    comparing,
+    controlling,
+    finishing,
+    fleet,
+    importing,
+    overview,
+    reading,
+    steering,
+    submitting,
+)
 
 router = APIRouter(tags=["studies"])
 
@@ -51,16 +61,28 @@ def preview_study(
 
 
 @router.get("/studies")
-def list_studies(
-    service: CurrentService,
-    limit: Limit = 100,
-    after: Annotated[str | None, Query(description="Name of the last study of the page before.", max_length=64)] = None,
-) -> StudyPage:
-    """List studies, the newest first."""
+def list_studies(service: CurrentService, query: Annotated[StudyQuery, Query()]) -> StudyPage:
+    """List studies, the newest first unless another order is asked for.
+
+    `after` is the surer way through pages: `offset` may skip a study or repeat one when others come or go.
+    """
     with service.reading() as tx:
-        found = reading.list_studies(tx, limit=limit, after=after)
+        found = overview.find(tx, query)
         items = fleet.with_able_workers(tx, found.items, lease_ttl_s=service.lease_ttl_s)
         return found.model_copy(update={"items": items})
+
+
+@router.get("/studies:compare")
+def compare_studies(
+    service: CurrentService,
+    study: Annotated[list[str], Query(description="Name of a study; 2 to 6 different ones.", max_length=100)],
+) -> StudyComparison:
+    """Compare studies: their best values over time, the distribution of their trials' values, what differs in set-up.
+
+    Values of studies with different metrics or directions say nothing about each other.
+    """
+    with service.reading() as tx:
+        return comparing.compare(tx, study)
 
 
 @router.get("/studies/{name}")
@@ -111,13 +133,6 @@ def clone_study(service: CurrentService, name: StudyName, body: CloneStudy) -> S
     return service.write(lambda tx: submitting.clone(tx, name, body.name))
 
 
-@router.get("/studies/{name}/leaderboard")
-def read_leaderboard(service: CurrentService, name: StudyName, limit: Limit = 50, after: Offset = 0) -> Leaderboard:
-    """Read the trials of a study, best first."""
-    with service.reading() as tx:
-        return reading.leaderboard(tx, name, limit=limit, after=after)
-
-
 @router.get("/studies/{name}/trials")
 def list_trials(service: CurrentService, name: StudyName, limit: Limit = 100, after: Number = None) -> TrialPage:
     """List the trials of a study in the order of their numbers."""
@@ -141,13 +156,6 @@ def import_trials(service: CurrentService, name: StudyName, body: ImportTrials) 
     Imported trials count against no limit.
     """
     return importing.import_trials(service, name, body)
-
-
-@router.get("/studies/{name}/curves")
-def read_curves(service: CurrentService, name: StudyName, limit: Limit = 500, after: Number = None) -> Curves:
-    """Read learning curves of the study's metric."""
-    with service.reading() as tx:
-        return reading.curves(tx, name, limit=limit, after=after)
 
 
 @router.get("/studies/{name}/history")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
+from starlette.responses import PlainTextResponse
 
 from caviar.contract.messages import TrialStatus
 from caviar.contract.states import WorkerMode
 from caviar.contract.views import Demand, Measurements, Objectives, TrialDetail, Workers, WorkerView
 from service.api.dependencies import CurrentService, TrialId, WorkerId
-from service.use_cases import controlling, fleet, reading, submitting
+from service.use_cases import controlling, fleet, reading, snippets, submitting
 
 router = APIRouter(tags=["trials"])
+PYTHON = "text/x-python"
+
+
+class PythonText(PlainTextResponse):
+    """A program."""
+
+    media_type = PYTHON
 
 
 @router.get("/trials/{trial_id}")
@@ -34,6 +42,17 @@ def read_measurements(
     """Read the epochs of a trial."""
     with service.reading() as tx:
         return reading.measurements(tx, trial_id, is_current=attempts == "current")
+
+
+@router.get(
+    "/trials/{trial_id}/snippet",
+    response_class=PythonText,
+    responses={200: {"description": "The program.", "content": {PYTHON: {"schema": {"type": "string"}}}}},
+)
+def read_snippet(service: CurrentService, trial_id: TrialId) -> PythonText:
+    """Read a trial's configuration as a Python program: complete for `mlp` on a named set, else what to build from."""
+    with service.reading() as tx:
+        return PythonText(snippets.of_id(tx, trial_id))
 
 
 @router.post("/trials/{trial_id}:stop")

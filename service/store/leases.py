@@ -148,12 +148,6 @@ def running(tx: Transaction, study_id: int) -> Records:
     return tx.read(select(leases).where(leases.c.study_id == study_id)).all()
 
 
-def seconds_taken(tx: Transaction, study_id: int) -> float:
-    """Seconds of slots that the attempts of a study that run now have taken so far."""
-    begun: Iterable[datetime] = tx.read(select(leases.c.started_at).where(leases.c.study_id == study_id)).scalars()
-    return sum(max(0.0, (tx.now - at).total_seconds()) for at in begun)
-
-
 def held_by(tx: Transaction, worker_id: str) -> Records:
     """A worker's leases with their trials, attempts and study bodies, in the order of trial ids."""
     return tx.read(_HELD, {"worker": worker_id}).all()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from caviar.contract.states import TrialState
 from service.store.schema import trials
@@ -23,7 +24,7 @@ class Sample:
         ids: The chosen trials, in the order of numbers.
         total: Trials that there were to choose from.
         num_best: How many of the best are among them in any case.
-        stride: Of all trials, every so manyth is among them; 1 if all are.
+        stride: Of so many trials in a row, one is among them in any case; 1 if all are.
     """
 
     ids: list[int]
@@ -36,7 +37,7 @@ class Sample:
         """Which trials these are, as an end of a sentence."""
         if self.stride == 1:
             return "all trials"
-        return f"the best {self.num_best}, those that run, and every {self.stride}th trial"
+        return f"the best {self.num_best}, those that run, and one in {self.stride} of all"
 
 
 def chosen(
@@ -44,8 +45,8 @@ def chosen(
 ) -> Sample:
     """Choose trials of a study for a picture; the same rows give the same choice.
 
-    A quarter of the places goes to the best trials and at most a quarter to those that run; the others are spread evenly
-    over the numbers.
+    A quarter of the places goes to the best trials and at most a quarter to those that run; the others are spread
+    evenly over the numbers.
 
     Args:
         tx: Reads them.
@@ -54,7 +55,7 @@ def chosen(
         limit: At most this many, at least 4.
         states: Only trials in these states; all without any.
     """
-    among = [trials.c.study_id == study_id]
+    among: list[ColumnElement[bool]] = [trials.c.study_id == study_id]
     if states:
         among.append(trials.c.state.in_(states))
     total = int(tx.read(select(func.count()).select_from(trials).where(*among)).scalar_one())
@@ -66,17 +67,21 @@ def chosen(
     best = select(trials.c.id).where(*among, trials.c.value.is_not(None)).order_by(order, trials.c.number).limit(share)
     active = (*among, trials.c.state == TrialState.RUNNING)
     kept = set(tx.read(best).scalars())
-    running = select(trials.c.id).where(*active).order_by(trials.c.number.desc()).limit(share)
+    running = select(trials.c.id).where(*active).order_by(trials.c.id.desc()).limit(share)
     kept.update(tx.read(running).scalars())
     stride = -(-total // (limit - len(kept)))
-    numbered = select(
-        trials.c.id, (func.row_number().over(order_by=trials.c.number) - 1).label("place"), trials.c.number
-    )
-    placed = numbered.where(*among).subquery()
-    spread = select(placed.c.id).where(placed.c.place % stride == 0)
-    kept.update(tx.read(spread).scalars())
+    kept.update(tx.read(_spread(among, stride, is_filtered=bool(states))).scalars())
     # Ids of one study rise with its numbers.
     return Sample(sorted(kept), total, share, stride)
+
+
+def _spread(among: list[ColumnElement[bool]], stride: int, *, is_filtered: bool) -> Select[Any]:
+    if not is_filtered:
+        # Numbers of a study have no gaps; its index alone answers this, in a tenth of the time.
+        return select(trials.c.id).where(*among, trials.c.number % stride == 0)
+    place = (func.row_number().over(order_by=trials.c.number) - 1).label("place")
+    placed = select(trials.c.id, place).where(*among).subquery()
+    return select(placed.c.id).where(placed.c.place % stride == 0)
 
 
 def facts(tx: Transaction, trial_ids: Sequence[int]) -> Records:

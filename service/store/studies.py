@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Double, Integer, Select, Text, bindparam, cast, delete, func, insert, select, update
+from sqlalchemy import Double, Integer, Text, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from caviar.contract.errors import NotFound
@@ -100,21 +100,6 @@ def running(tx: Transaction) -> Records:
 def in_state(tx: Transaction, *states: StudyState) -> Records:
     """All studies in these states, the oldest first."""
     return tx.read(select(studies).where(studies.c.state.in_(states)).order_by(studies.c.id)).all()
-
-
-def page(tx: Transaction, *, limit: int, after: str | None) -> Records:
-    """Studies, the newest first.
-
-    Args:
-        limit: At most this many.
-        after: Name of the last study of the page before.
-    """
-    statement: Select[Any] = select(studies).order_by(studies.c.id.desc()).limit(limit)
-    if after is not None:
-        statement = statement.where(
-            studies.c.id < select(studies.c.id).where(studies.c.name == after).scalar_subquery()
-        )
-    return tx.read(statement).all()
 
 
 def change(tx: Transaction, study_id: int, **values: Any) -> None:

@@ -20,6 +20,7 @@ class Feed:
 
     Attributes:
         num_openings: Rises whenever there may be new work for a worker in a long poll.
+        num_dropped: Studies that were deleted so far.
         is_closed: Whether nothing will be published any more.
     """
 
@@ -29,6 +30,7 @@ class Feed:
         self._waiting: set[asyncio.Future[None]] = set()
         self._idle: set[asyncio.Future[None]] = set()
         self.num_openings = 0
+        self.num_dropped = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False
 
@@ -47,7 +49,13 @@ class Feed:
         recent = self._recent.get(study_id)
         if not recent or recent[0].seq > seq + 1:
             return None
-        return [event for event in recent if event.seq > seq]
+        # There are no gaps, and the ends of a deque are near: many readers each ask for its newest few.
+        return [recent[-back] for back in range(recent[-1].seq - seq, 0, -1)]
+
+    def last_seq(self, study_id: int) -> int | None:
+        """Number of a study's newest event; None if none is kept here."""
+        recent = self._recent.get(study_id)
+        return recent[-1].seq if recent else None
 
     def drop(self, study_id: int) -> None:
         """Forget a deleted study and wake those who follow it; callable from any thread."""
@@ -85,6 +93,7 @@ class Feed:
 
     def _drop(self, study_id: int) -> None:
         self._recent.pop(study_id, None)
+        self.num_dropped += 1
         _ring(self._waiting)
 
     def _add(self, events: Sequence[Event]) -> None:

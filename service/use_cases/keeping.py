@@ -179,9 +179,13 @@ class Keeper:
             found = _stored(tx, incoming)
             return None if found is None else reading.artifact(found)
 
-    async def checkpoint(self, trial_id: int, epoch: int, lease: str) -> Outgoing:
-        """The newest checkpoint of an epoch, for the worker that holds the trial.
+    async def checkpoint(self, trial_id: int, epoch: int, lease: str | None) -> Outgoing:
+        """The newest checkpoint of an epoch, for the worker that holds the trial, or for a person.
 
+        Args:
+            trial_id: The trial.
+            epoch: The last epoch that it holds.
+            lease: Token of the worker; None for a person, who holds no trial.
         Raises:
             LeaseLost: The token is not the trial's current one (410).
             NotFound: There is no such trial, or no such file (any more) (404).
@@ -189,7 +193,9 @@ class Keeper:
         """
 
         def find(tx: Transaction) -> Record | None:
-            _current_attempt(tx, trials.get(tx, trial_id), lease)
+            trial = trials.get(tx, trial_id)
+            if lease is not None:
+                _current_attempt(tx, trial, lease)
             return artifacts.newest(tx, trial_id, CHECKPOINT, epoch=epoch)
 
         missing = f"the service keeps no checkpoint of epoch {epoch} of trial {trial_id}; release it as missing"

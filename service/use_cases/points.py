@@ -23,6 +23,7 @@ _BYTES_PER_NUMBER = 14
 _BYTES_PER_NUMBER_NEAR_ONE = 21
 _BYTES_PER_UNIT = 8
 _DIGITS = 6
+_NEAR_ONE = ("reverse_log", "logit")
 
 
 def points(tx: Transaction, name: str, *, limit: int = USUAL_POINTS, states: Sequence[TrialState] = ()) -> Points:
@@ -60,6 +61,13 @@ def points(tx: Transaction, name: str, *, limit: int = USUAL_POINTS, states: Seq
     )
 
 
+def shortened(parameter: Parameter, value: float) -> float:
+    """A value with its first 6 digits; on the scales that resolve the way to 1, with those of its distance to 1."""
+    is_near_one = getattr(parameter, "scale", "") in _NEAR_ONE and value < 1
+    distance = min(abs(value), 1 - value) if is_near_one else abs(value)
+    return value if distance == 0 else round(value, _DIGITS - 1 - math.floor(math.log10(distance)))
+
+
 def _max_trials(space: Space) -> int:
     """How many trials fit into an answer, whatever their values are."""
     size = _BYTES_PER_TRIAL + sum(_max_bytes(parameter) + _BYTES_PER_UNIT for _, parameter in space.items())
@@ -69,32 +77,29 @@ def _max_trials(space: Space) -> int:
 def _max_bytes(parameter: Parameter) -> int:
     if isinstance(parameter, CategoricalParameter):
         return max(len(json.dumps(choice)) for choice in parameter.choices) + 1
-    return _BYTES_PER_NUMBER_NEAR_ONE if parameter.scale in ("reverse_log", "logit") else _BYTES_PER_NUMBER
+    return _BYTES_PER_NUMBER_NEAR_ONE if parameter.scale in _NEAR_ONE else _BYTES_PER_NUMBER
 
 
 def _column(
     parameter: Parameter, name: str, rows: Sequence[Record]
 ) -> tuple[list[ParamValue | None], list[float | None]]:
-    place, is_near_one = _placing(parameter), getattr(parameter, "scale", "") in ("reverse_log", "logit")
+    place = _placing(parameter)
     stored = [row.params.get(name) for row in rows]
-    natural = [_rounded(value, is_near_one) if isinstance(value, float) else value for value in stored]
+    natural = [shortened(parameter, value) if isinstance(value, float) else value for value in stored]
     return natural, [None if value is None else place(value) for value in stored]
 
 
 def _placing(parameter: Parameter) -> Callable[[Any], float | None]:
     """`to_unit` for many values; None for one from before the parameter was edited."""
-    known: dict[tuple[type, Any], float | None] = {}
+    if isinstance(parameter, CategoricalParameter):
+        return lambda value: None if parameter.refuse(value) is not None else round(parameter.to_unit(value), 4)
+    axis = parameter.axis
+    forward = axis.scale.forward
+    start, end = map(forward, axis.edges)
 
     def place(value: Any) -> float | None:
-        key = (type(value), value)
-        if key not in known:
-            known[key] = None if parameter.refuse(value) is not None else round(parameter.to_unit(value), 4)
-        return known[key]
+        if isinstance(value, (bool, str)) or not axis.low <= value <= axis.high:
+            return None
+        return round((forward(value) - start) / (end - start), 4)
 
     return place
-
-
-def _rounded(value: float, is_near_one: bool) -> float:
-    """The value with its first 6 digits, or on scales that resolve the way to 1, with those of its distance."""
-    distance = min(abs(value), 1 - value) if is_near_one and value < 1 else abs(value)
-    return value if distance == 0 else round(value, _DIGITS - 1 - math.floor(math.log10(distance)))

@@ -6,20 +6,15 @@ from typing import Any
 
 from caviar.contract.objectives import BUILT_IN
 from caviar.contract.space import Space
-from caviar.contract.states import StudyState, TrialState
 from caviar.contract.study import Metric, StudySpec
 from caviar.contract.views import (
     ArtifactView,
     AttemptView,
-    BestTrial,
     Curve,
     Curves,
     DecisionView,
     EventView,
     History,
-    Improvement,
-    Leaderboard,
-    LeaderboardRow,
     Measurements,
     MeasurementView,
     Objectives,
@@ -28,12 +23,12 @@ from caviar.contract.views import (
     RoundView,
     Spaces,
     SpaceVersion,
-    StudyPage,
     StudyView,
     TrialDetail,
     TrialPage,
+    TrialView,
 )
-from service.domain import pace, rules
+from service.domain import rules
 from service.store import artifacts as artifact_rows
 from service.store import imports, improvements, leases, studies, trials
 from service.store import measurements as measurement_rows
@@ -41,19 +36,7 @@ from service.store import rounds as round_rows
 from service.store import spaces as space_rows
 from service.store import workers as worker_rows
 from service.store.transaction import Event, Record, Transaction
-
-
-def list_studies(tx: Transaction, *, limit: int = 100, after: str | None = None) -> StudyPage:
-    """Studies, the newest first.
-
-    Args:
-        limit: At most this many.
-        after: Name of the last study of the page before.
-    """
-    rows = studies.page(tx, limit=limit + 1, after=after)
-    counts = studies.trial_counts(tx, [row.id for row in rows[:limit]])
-    items = [_study(tx, row, counts[row.id]) for row in rows[:limit]]
-    return StudyPage(items=items, next_after=items[-1].name if len(rows) > limit else None)
+from service.use_cases import overview
 
 
 def study(tx: Transaction, name: str) -> StudyView:
@@ -63,52 +46,11 @@ def study(tx: Transaction, name: str) -> StudyView:
         NotFound: There is none (404).
     """
     row = studies.get(tx, name)
-    return _study(tx, row, studies.trial_counts(tx, [row.id])[row.id])
+    return overview.views(tx, [(row, StudySpec.model_validate(row.spec))])[0]
 
 
-def _study(tx: Transaction, row: Record, counts: dict[TrialState, int]) -> StudyView:
-    spec = StudySpec.model_validate(row.spec)
-    best = trials.best(tx, row.id, is_minimized=spec.metric.direction == "minimize")
-    opened = round_rows.of_study(tx, row.id)
-    return StudyView(
-        **{name: getattr(spec, name) for name in StudySpec.model_fields},
-        state=row.state,
-        end_reason=row.end_reason,
-        counts=counts,
-        num_trials=row.num_trials,
-        num_imported=row.num_imported,
-        num_epochs=row.num_epochs,
-        slot_s=row.slot_s + leases.seconds_taken(tx, row.id),
-        space_version=row.space_version,
-        seconds_left=_seconds_left(tx, row, spec, counts),
-        round=opened[-1].number if opened else None,
-        best=None
-        if best is None
-        else BestTrial(
-            trial_id=best.id, number=best.number, value=best.value, epoch=best.best_epoch, params=best.params
-        ),
-        last_event_seq=row.last_event_seq,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        ended_at=row.ended_at,
-    )
-
-
-def _seconds_left(tx: Transaction, row: Record, spec: StudySpec, counts: dict[TrialState, int]) -> float | None:
-    if row.state != StudyState.RUNNING:
-        return None
-    return pace.seconds_left(
-        spec.budget,
-        counts=counts,
-        num_imported=row.num_imported,
-        num_epochs=row.num_epochs,
-        begun_at=studies.begun_at(tx, row.id),
-        created_at=row.created_at,
-        now=tx.now,
-    )
-
-
-def _trial(row: Record, spec: StudySpec) -> dict[str, Any]:
+def trial_facts(row: Record, spec: StudySpec) -> dict[str, Any]:
+    """The fields of `TrialView`, from a row that also tells the name of its worker."""
     stored = row._mapping
     same = ("number", "state", "stop_reason", "evidence", "origin", "round", "params", "value", "best_epoch")
     also = (
@@ -144,27 +86,8 @@ def list_trials(tx: Transaction, name: str, *, limit: int = 100, after: int | No
     row = studies.get(tx, name)
     spec = StudySpec.model_validate(row.spec)
     found = trials.page(tx, row.id, limit=limit + 1, after=after)
-    items = [LeaderboardRow(**_trial(trial, spec)) for trial in found[:limit]]
-    return TrialPage(items=list(items), next_after=items[-1].number if len(found) > limit else None)
-
-
-def leaderboard(tx: Transaction, name: str, *, limit: int = 50, after: int = 0) -> Leaderboard:
-    """Trials of a study, best first; those without a value last.
-
-    Args:
-        limit: At most this many.
-        after: Rows to pass over.
-    """
-    row = studies.get(tx, name)
-    spec = StudySpec.model_validate(row.spec)
-    is_minimized = spec.metric.direction == "minimize"
-    found = trials.ranked(tx, row.id, is_minimized=is_minimized, limit=limit + 1, offset=after)
-    items = [
-        LeaderboardRow(**_trial(trial, spec), rank=None if trial.value is None else after + position)
-        for position, trial in enumerate(found[:limit], start=1)
-    ]
-    next_after = after + limit if len(found) > limit else None
-    return Leaderboard(study=name, metric=spec.metric, total=row.num_trials, items=items, next_after=next_after)
+    items = [TrialView(**trial_facts(trial, spec)) for trial in found[:limit]]
+    return TrialPage(items=items, next_after=items[-1].number if len(found) > limit else None)
 
 
 def trial(tx: Transaction, trial_id: int) -> TrialDetail:
@@ -194,7 +117,7 @@ def trial(tx: Transaction, trial_id: int) -> TrialDetail:
     ]
     decisions = _decisions(tx, trial_id, attempts)
     return TrialDetail(
-        **_trial(row, spec),
+        **trial_facts(row, spec),
         metric=spec.metric,
         attempts=attempts,
         decisions=decisions,
@@ -271,7 +194,12 @@ def curves(tx: Transaction, name: str, *, limit: int = 500, after: int | None = 
             points[point.trial_id][1].append(point.value)
     items = [
         Curve(
-            trial_id=item.id, number=item.number, state=item.state, epochs=points[item.id][0], values=points[item.id][1]
+            trial_id=item.id,
+            number=item.number,
+            state=item.state,
+            stop_reason=item.stop_reason,
+            epochs=points[item.id][0],
+            values=points[item.id][1],
         )
         for item in shown
     ]
@@ -293,11 +221,7 @@ def history(tx: Transaction, name: str) -> History:
         NotFound: There is no such study (404).
     """
     row = studies.get(tx, name)
-    shown = ("trial_id", "number", "epoch", "value", "num_epochs", "at")
-    items = [
-        Improvement(**{field: stored._mapping[field] for field in shown})
-        for stored in improvements.of_study(tx, row.id)
-    ]
+    items = [overview.improvement(stored) for stored in improvements.of_study(tx, row.id)]
     return History(
         study=name,
         metric=Metric.model_validate(row.spec["metric"]),

@@ -6,18 +6,24 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from service.web import formats
+
+Scale = Literal["auto", "linear", "log"]
+"""How a vertical axis is laid out: `auto` is logarithmic where that shows more."""
 
 HEIGHT = 1000
 """Height of a plot in its own units; the page stretches it."""
 
-_LOG_DECADES = 1.5
+_LOG_DECADES = 1.2
 _MARGIN = 0.05
 _FENCE = 3.0
 _MIN_PEERS = 4
 _CUT_OFF = 0.01
 _MAX_TICKS = 6
+_FAR = 1000.0
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +61,59 @@ class ValueAxis:
         place = (self.high - coordinate) / (self.high - self.low) * HEIGHT
         return min(max(place, -1.0 * HEIGHT), 2.0 * HEIGHT)
 
+    def coordinate(self, value: float) -> float:
+        """A value as lines are drawn with it: itself or its decimal logarithm, rising upwards.
+
+        What is too far away to be drawn, such as the logarithm of zero, lies a thousand heights beyond.
+        """
+        far = _FAR * (self.high - self.low)
+        if self.is_log and value <= 0:
+            return self.low - far
+        natural = math.log10(value) if self.is_log else value
+        return min(max(natural, self.low - far), self.high + far)
+
+    @property
+    def digits(self) -> int:
+        """Significant digits of a coordinate that show a ten-thousandth of the height, and never less than 6."""
+        width = self.high - self.low
+        greatest = max(abs(self.low), abs(self.high), width)
+        return min(max(math.ceil(math.log10(greatest / width)) + 5, 6), 15)
+
+    def share(self, value: float) -> float:
+        """Distance of a value from the top in percent of the height, rounded."""
+        return round(self.position(value) / HEIGHT * 100, 2)
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies between the ends."""
+        return 0 <= self.position(value) <= HEIGHT
+
     def ticks(self) -> list[Tick]:
         """Round numbers along the axis, from its lower end up."""
         values = _log_ticks(self.low, self.high) if self.is_log else _linear_ticks(self.low, self.high)
         return [Tick(round(self.position(value), 2), formats.number(value, 6)) for value in values]
 
 
-def value_axis(curves: Sequence[Sequence[float]], *, is_minimized: bool) -> ValueAxis:
+def value_axis(
+    curves: Sequence[Sequence[float]], *, is_minimized: bool, scale: Scale = "auto", least_decades: float = _LOG_DECADES
+) -> ValueAxis:
     """The axis that shows all but outlying trials.
 
     A trial is outlying when the median of its values lies beyond the outer fence (three times the quartile distance) of
     all trials' medians, at the worse end, so a few diverged trials do not press the others flat. The axis spans the
-    best value of all and, of the remaining trials, all values but the worst hundredth. It is logarithmic where that is
-    more than 1.5 decades.
+    best value of all and, of the remaining trials, all values but the worst hundredth. Unless its scale is given, it is
+    logarithmic where that is more than so many decades.
 
     Args:
         curves: The values of each trial.
         is_minimized: Whether lower values are better.
+        scale: With `log`, only values above 0 count; where there are none, the axis is linear all the same.
+        least_decades: Decades of values from which on a logarithmic axis shows more.
     Source: Tukey 1977, "Exploratory Data Analysis", outer fences.
     """
     filled = [curve for curve in curves if curve]
+    if scale == "log":
+        positive = [[value for value in curve if value > 0] for curve in filled]
+        filled = [curve for curve in positive if curve] or filled
     if not filled:
         return ValueAxis(0.0, 1.0, is_log=False)
     values = sorted(value for curve in _without_outlying(filled, is_minimized) for value in curve)
@@ -83,7 +122,8 @@ def value_axis(curves: Sequence[Sequence[float]], *, is_minimized: bool) -> Valu
         low, high = min(map(min, filled)), values[-1 - cut]
     else:
         low, high = values[cut], max(map(max, filled))
-    if low > 0 and high / low > 10**_LOG_DECADES:
+    is_log = scale == "log" or (scale == "auto" and low > 0 and high / low > 10**least_decades)
+    if is_log and low > 0:
         return _padded(math.log10(low), math.log10(high), is_log=True)
     return _padded(low, high, is_log=False)
 
@@ -100,6 +140,21 @@ def epoch_ticks(last: int) -> list[int]:
     step = max(1, round(_nice_step(last / _MAX_TICKS)))
     ticks = [epoch for epoch in range(step, last + 1, step) if epoch > 1]
     return [1, *(epoch for epoch in ticks if epoch - 1 >= step / 2)]
+
+
+def duration_ticks(last_s: float) -> list[tuple[float, str]]:
+    """Round durations from 0 to the last, in seconds, with their names."""
+    least = last_s / _MAX_TICKS
+    step = next((step for step in _STEPS_S if step >= least), None)
+    if step is None:
+        step = round(_nice_step(least / 86400) * 86400)
+    return [(at, formats.seconds(at) if at else "0") for at in range(0, math.floor(last_s) + 1, step)]
+
+
+def count_ticks(last: int) -> list[tuple[float, str]]:
+    """Round counts from 0 to the last, with their names."""
+    step = max(1, round(_nice_step(max(last, 1) / _MAX_TICKS)))
+    return [(at, formats.count(at)) for at in range(0, last + 1, step)]
 
 
 def _without_outlying(curves: list[Sequence[float]], is_minimized: bool) -> list[Sequence[float]]:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from caviar.contract.fleet import Device, RunFacts, SlotFacts
+from caviar.contract.states import SlotState, WorkerMode
 from caviar.contract.study import Requires
 from caviar.contract.views import WorkerView
+from service.use_cases.neighbours import Training
 from service.web import formats
 
-TrialNames = Mapping[int, tuple[str, int]]
-"""Study and number of trials by id."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrialLink:
-    """A trial in training.
-
-    Attributes:
-        trial_id: For its address.
-        words: Its study and number.
-    """
-
-    trial_id: int
-    words: str
+# A worker that has been silent for this share of the lease time is worth a word before it counts as gone.
+_LATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +25,28 @@ class SlotRow:
         slot: As the worker told it.
         device: Its device, short.
         trial: What it trains.
+        share: Epochs of that trial, in percent of those it may have.
     """
 
     slot: SlotFacts
     device: str
-    trial: TrialLink | None
+    trial: Training | None
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device.
+
+    Attributes:
+        device: As the worker told it.
+        name: Its kind and number, short.
+        work: What it does now, in words.
+    """
+
+    device: Device
+    name: str
+    work: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +56,77 @@ class WorkerEntry:
     Attributes:
         worker: As it is stored.
         state: Its mode, or `gone`.
-        devices: Its devices with what they do now, in words.
+        devices: Its devices.
         slots: Its slots.
         others: What it holds that no slot speaks of, such as trials that have just been handed out.
+        troubles: What is wrong with it, in words.
     """
 
     worker: WorkerView
     state: str
-    devices: list[tuple[Device, str]]
+    devices: list[DeviceRow]
     slots: list[SlotRow]
-    others: list[TrialLink]
+    others: list[Training]
+    troubles: list[str]
 
 
-def entry(worker: WorkerView, names: TrialNames) -> WorkerEntry:
-    """A worker as the page shows it."""
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """A machine.
+
+    Attributes:
+        name: As its workers call it.
+        workers: Its connected workers.
+        num_slots: Of all of them.
+        num_training: Trials that they hold.
+    """
+
+    name: str
+    workers: list[WorkerEntry]
+    num_slots: int
+    num_training: int
+
+    @property
+    def num_working(self) -> int:
+        """Workers that take new trials."""
+        return sum(entry.worker.mode is WorkerMode.WORKING for entry in self.workers)
+
+
+def entry(worker: WorkerView, trials: Mapping[int, Training], *, now: datetime, lease_ttl_s: float) -> WorkerEntry:
+    """A worker as the page shows it.
+
+    Args:
+        worker: The worker.
+        trials: What is known of trials in training, by id.
+        now: The time.
+        lease_ttl_s: Seconds of silence after which a worker counts as gone.
+    """
     known = {device.uuid: _short(device) for device in worker.devices}
-    slots = [
-        SlotRow(slot, known.get(slot.device) or slot.device or "CPU", _link(slot.trial_id, names))
-        for slot in worker.slot_facts
-    ]
     told = {slot.trial_id for slot in worker.slot_facts}
-    others = [_link(trial_id, names) for trial_id in worker.running if trial_id not in told]
     return WorkerEntry(
         worker=worker,
         state=str(worker.mode) if worker.is_alive else "gone",
-        devices=[(device, _work(device)) for device in worker.devices],
-        slots=slots,
-        others=[link for link in others if link is not None],
+        devices=[DeviceRow(device, _short(device), _work(device)) for device in worker.devices],
+        slots=[_slot(slot, known, trials) for slot in worker.slot_facts],
+        others=[trials[held] for held in worker.running if held not in told and held in trials],
+        troubles=list(_troubles(worker, now, lease_ttl_s)),
     )
+
+
+def hosts(entries: Iterable[WorkerEntry]) -> list[HostEntry]:
+    """Connected workers by machine, both in the order of their names."""
+    by_name: dict[str, list[WorkerEntry]] = {}
+    for one in sorted(entries, key=lambda one: (one.worker.host, one.worker.name, one.worker.registered_at)):
+        by_name.setdefault(one.worker.host, []).append(one)
+    return [
+        HostEntry(
+            name=name,
+            workers=found,
+            num_slots=sum(one.worker.slots for one in found),
+            num_training=sum(len(one.worker.running) for one in found),
+        )
+        for name, found in by_name.items()
+    ]
 
 
 def requirements(requires: Requires) -> str:
@@ -105,15 +155,29 @@ def circumstances(facts: RunFacts) -> dict[str, str]:
     return {name: value for name, value in told.items() if value is not None}
 
 
+def _slot(slot: SlotFacts, devices: Mapping[str | None, str], trials: Mapping[int, Training]) -> SlotRow:
+    trial = None if slot.trial_id is None else trials.get(slot.trial_id)
+    share = 0.0 if trial is None else round(min(100.0, 100 * trial.num_epochs / max(1, trial.max_epochs)), 1)
+    return SlotRow(slot, devices.get(slot.device) or slot.device or "CPU", trial, share)
+
+
+def _troubles(worker: WorkerView, now: datetime, lease_ttl_s: float) -> Iterable[str]:
+    silent_s = (now - worker.seen_at).total_seconds()
+    if worker.is_alive and silent_s > _LATE * lease_ttl_s:
+        left = formats.seconds(max(0.0, lease_ttl_s - silent_s))
+        yield f"Silent for {formats.seconds(silent_s)}; in {left} it counts as gone and its trials are lost."
+    for slot in worker.slot_facts:
+        if slot.state is SlotState.PAUSED:
+            yield f"Slot {slot.index} is paused: {slot.detail or 'the worker does not say why'}"
+        elif slot.detail:
+            yield f"Slot {slot.index}: {slot.detail}"
+    for device in worker.devices:
+        if device.num_slots == 0 and worker.mode is WorkerMode.WORKING:
+            yield f"There is no room for a training on {device.name} now."
+
+
 def _size(num_bytes: int | None) -> str | None:
     return None if num_bytes is None else formats.size(num_bytes)
-
-
-def _link(trial_id: int | None, names: TrialNames) -> TrialLink | None:
-    if trial_id is None or trial_id not in names:
-        return None
-    study, number = names[trial_id]
-    return TrialLink(trial_id, f"{study} #{number}")
 
 
 def _short(device: Device) -> str:
@@ -123,7 +187,6 @@ def _short(device: Device) -> str:
 
 def _work(device: Device) -> str:
     told = [
-        None if device.utilisation is None else f"{device.utilisation:.0%} busy",
         None if device.num_slots is None else f"{device.num_slots} {'slot' if device.num_slots == 1 else 'slots'}",
         None if device.num_cores is None else f"{device.num_cores} {'core' if device.num_cores == 1 else 'cores'}",
         None if device.temperature_c is None else f"{device.temperature_c:.0f} °C",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from service.web import fleet, formats
+from service.web import fleet, formats, library, notices
 from service.web.assets import bundle
+from service.web.chart import MARKS
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -23,6 +25,17 @@ HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 """Nothing from elsewhere, nothing inline, no framing, and no address (which may hold a token) told to others."""
+
+STUDY_VIEWS = {
+    "Leaderboard": "",
+    "Curves": "/curves",
+    "Zoom map": "/zoom",
+    "Analysis": "/analysis",
+    "Rungs": "/rungs",
+    "Timeline": "/timeline",
+    "Set-up": "/setup",
+}
+"""The views of one study, with what their addresses add to the one of the study."""
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -54,7 +67,16 @@ def environment() -> Environment:
         "words": formats.words,
     }
     made.globals["asset"] = bundle().url
+    made.globals["mark_shapes"] = MARKS
+    made.globals["notice"] = notices.current
+    made.globals["study_views"] = STUDY_VIEWS
+    made.globals["library"] = library.url
     return made
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """Render a template alone."""
+    return environment().get_template(template).render(context)
 
 
 def page(template: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any) -> HTMLResponse:
@@ -66,5 +88,5 @@ def page(template: str, *, status: int = 200, headers: dict[str, str] | None = N
         headers: Further headers, or other values of those that every page has.
         context: What the template shows.
     """
-    content = environment().get_template(template).render(context)
+    content = render(template, context)
     return HTMLResponse(content, status_code=status, headers=HEADERS | (headers or {}))

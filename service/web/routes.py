@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
-from service.web import login
-from service.web.pages import files, studies, study, trial, workers
+from service.web import login, notices
+from service.web.pages import (
+    actions,
+    analysis,
+    annotating,
+    board,
+    comparing_studies,
+    comparing_trials,
+    curves,
+    editing,
+    files,
+    new,
+    retesting,
+    rungs,
+    space,
+    streaming,
+    studies,
+    study,
+    timeline,
+    trial,
+    trial_edit,
+    workers,
+    zoom,
+)
 
-_PAGES = (studies, study, trial, workers, login, files)
+_PAGES = (
+    new,
+    analysis,
+    curves,
+    zoom,
+    space,
+    rungs,
+    timeline,
+    studies,
+    comparing_studies,
+    actions,
+    editing,
+    streaming,
+    study,
+    board,
+    comparing_trials,
+    retesting,
+    annotating,
+    trial,
+    trial_edit,
+    workers,
+    login,
+    files,
+)
 
 
 def router() -> APIRouter:
     """All pages, their fragments, the login and the static files."""
-    made = APIRouter(include_in_schema=False)
+    made = APIRouter(include_in_schema=False, dependencies=[Depends(notices.note)])
     for one in _PAGES:
         made.include_router(one.router)
     return made

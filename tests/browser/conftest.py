@@ -28,10 +28,15 @@ Opened = Callable[..., tuple[Page, Watch]]
 
 
 @pytest.fixture(scope="package")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Database of these tests' service."""
+    return f"sqlite:///{tmp_path_factory.mktemp('browser') / 'caviar.db'}"
+
+
+@pytest.fixture(scope="package")
+def origin(database: str) -> Iterator[str]:
     """Address of a service of these tests' own."""
-    database = tmp_path_factory.mktemp("browser") / "caviar.db"
-    settings = ServiceSettings(database_url=f"sqlite:///{database}", token=SecretStr(TOKEN))
+    settings = ServiceSettings(database_url=database, token=SecretStr(TOKEN))
     prepare(settings)
     app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))

@@ -86,9 +86,8 @@ def test_a_curve_grows_with_each_epoch(open_page: Opened, worker: ScriptedWorker
             "([id, n]) => document.querySelector(`#curve-${id} polyline`).points.numberOfItems === n",
             arg=[trial["trial_id"], epoch],
         )
-    # Within the axis a curve grows from the events themselves: the picture is not fetched again.
-    assert any("fragments/leaderboard" in url for url in requested)
-    assert not any("fragments/curves" in url for url in requested)
+    # All of it came by the stream.
+    assert [url for url in requested if "/fragments/" in url] == []
     assert is_same_document(page)
 
 
@@ -99,7 +98,7 @@ def test_focus_and_scroll_stay_while_rows_move(open_page: Opened, worker: Script
     for trial, value in zip(trials, (0.3, 0.4, 0.5), strict=True):
         worker.report(trial, value)
     visit(page, study)
-    last = page.locator(f"#trial-{trials[2]['trial_id']} a")
+    last = page.locator(f"#trial-{trials[2]['trial_id']} a").first
     last.focus()
     page.locator("#leaderboard .scroll").evaluate("box => { box.scrollLeft = 150; }")
     before = page.evaluate("scrollY")
@@ -108,6 +107,146 @@ def test_focus_and_scroll_stay_while_rows_move(open_page: Opened, worker: Script
     expect(last).to_be_focused()
     assert page.locator("#leaderboard .scroll").evaluate("box => box.scrollLeft") == 150
     assert page.evaluate("scrollY") == pytest.approx(before, abs=2)
+    assert is_same_document(page)
+
+
+def test_ticked_boxes_and_selected_words_stay_while_rows_move(
+    open_page: Opened, worker: ScriptedWorker, study: str
+) -> None:
+    page, _ = open_page()
+    worker.submit(study)
+    first, second, third = worker.claim(3)
+    for trial, value in zip((first, second, third), (0.3, 0.4, 0.5), strict=True):
+        worker.report(trial, value)
+    visit(page, study)
+    box = page.locator(f"#trial-{third['trial_id']} .pick input")
+    box.check()
+    select = "id => getSelection().selectAllChildren(document.querySelector(`#trial-${id} .value`))"
+    page.evaluate(select, first["trial_id"])
+    worker.report(third, 0.1, first=2)
+    expect(page.locator(".board tbody tr").first).to_have_attribute("id", f"trial-{third['trial_id']}")
+    expect(box).to_be_checked()
+    assert page.evaluate("getSelection().toString().trim()") == "0.3000"
+    assert order(page) == [f"trial-{trial['trial_id']}" for trial in (third, first, second)]
+    assert is_same_document(page)
+
+
+def test_a_new_trial_arrives_and_the_others_keep_their_rows(
+    open_page: Opened, worker: ScriptedWorker, study: str
+) -> None:
+    page, _ = open_page()
+    worker.submit(study)
+    [first] = worker.claim()
+    worker.report(first, 0.5)
+    visit(page, study)
+    page.evaluate(
+        """id => {
+          window.old = document.getElementById(`trial-${id}`);
+          window.arrivals = [];
+          const note = ({ target }) => target.matches(".arrived") && arrivals.push(target.id);
+          const observer = new MutationObserver((records) => records.forEach(note));
+          observer.observe(document.body, { subtree: true, attributeFilter: ["class"] });
+        }""",
+        first["trial_id"],
+    )
+    [second] = worker.claim()
+    page.wait_for_function("id => arrivals.includes(`trial-${id}`)", arg=second["trial_id"])
+    worker.report(second, 0.25)
+    expect(page.locator(".board tr.best")).to_have_attribute("id", f"trial-{second['trial_id']}")
+    assert page.evaluate("id => window.old === document.getElementById(`trial-${id}`)", first["trial_id"])
+    assert page.evaluate("id => !arrivals.includes(`trial-${id}`)", first["trial_id"])
+
+
+def test_two_views_of_a_study_each_show_their_own(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
+    usual, _ = open_page()
+    filtered, _ = open_page()
+    worker.submit(study)
+    first, second = worker.claim(2)
+    worker.report(first, 0.5)
+    visit(usual, study)
+    filtered.goto(f"/studies/{study}?state=complete")
+    expect(filtered.locator("#live")).to_have_attribute("data-state", "live")
+    worker.report(second, 0.25)
+    expect(usual.locator(".board tr.best")).to_have_attribute("id", f"trial-{second['trial_id']}")
+    worker.finish(first)
+    expect(filtered.locator(f"#trial-{first['trial_id']}")).to_contain_text("complete")
+    assert order(filtered) == [f"trial-{first['trial_id']}"]
+    assert order(usual) == [f"trial-{trial['trial_id']}" for trial in (second, first)]
+    expect(filtered.locator("#summary .figure.best")).to_have_text("0.25")
+
+
+def test_a_page_that_is_held_stands_still_until_it_follows(
+    open_page: Opened, worker: ScriptedWorker, study: str
+) -> None:
+    page, _ = open_page()
+    worker.submit(study)
+    [trial] = worker.claim()
+    worker.report(trial, 0.5)
+    visit(page, study)
+    page.get_by_role("button", name="Hold live updates").click()
+    expect(page.locator("#live")).to_have_text("held: the page stands still")
+    page.reload()
+    expect(page.locator("#live")).to_have_attribute("data-state", "held")
+    worker.report(trial, 0.25, first=2)
+    expect(page.locator("#summary .figure.best")).to_have_text("0.5")
+    page.get_by_role("button", name="Follow live updates again").click()
+    expect(page.locator("#summary .figure.best")).to_have_text("0.25")
+    assert points(page, trial["trial_id"]) == 2
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+def look(page: Page, *, is_away: bool) -> None:
+    """Let the page believe that somebody looks at it, or that nobody does."""
+    page.evaluate(
+        """isAway => {
+          Object.defineProperty(document, "hidden", { value: isAway, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_away,
+    )
+
+
+def test_a_page_that_nobody_looks_at_holds_no_connection(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
+    page, _ = open_page()
+    page.add_init_script(
+        """window.sources = [];
+        window.EventSource = class extends EventSource {
+          constructor(...args) { super(...args); sources.push(this); }
+        };"""
+    )
+    worker.submit(study)
+    [trial] = worker.claim()
+    worker.report(trial, 0.5)
+    visit(page, study)
+    look(page, is_away=True)
+    assert page.evaluate("sources.map((source) => source.readyState === EventSource.CLOSED)") == [True]
+    worker.report(trial, 0.25, first=2)
+    look(page, is_away=False)
+    expect(page.locator("#summary .figure.best")).to_have_text("0.25")
+    page.wait_for_function(
+        "id => document.querySelector(`#curve-${id} polyline`).points.numberOfItems === 2", arg=trial["trial_id"]
+    )
+    assert page.evaluate("sources.length") == 2
+    assert is_same_document(page)
+
+
+def test_a_lost_connection_is_told_and_comes_back(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
+    page, watch = open_page()
+    watch.expected.append("ERR_FAILED")
+    worker.submit(study)
+    [trial] = worker.claim()
+    worker.report(trial, 0.5)
+    visit(page, study)
+    page.route("**/live?*", lambda route: route.abort())
+    look(page, is_away=True)
+    look(page, is_away=False)
+    expect(page.locator("#live")).to_have_text("reconnecting")
+    worker.report(trial, 0.25, first=2)
+    expect(page.locator("#summary .figure.best")).to_have_text("0.25")
+    page.unroute("**/live?*")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    worker.report(trial, 0.125, first=3)
+    expect(page.locator("#summary .figure.best")).to_have_text("0.125")
     assert is_same_document(page)
 
 
@@ -128,39 +267,18 @@ def test_a_retried_trial_begins_its_curve_again(open_page: Opened, worker: Scrip
     expect(page.locator(f"#trial-{trial['trial_id']}")).to_contain_text("attempt 2")
 
 
-def test_a_new_round_appears_and_open_rounds_stay_open(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
-    page, _ = open_page()
-    worker.submit(study, strategy={"kind": "coarse_to_fine"}, budget={"max_trials": 60, "max_epochs": 1})
-    visit(page, study)
-    expect(page.locator("#rounds")).to_be_hidden()
-    is_later_round_open = False
-    for number in range(40):
-        [trial] = worker.claim()
-        worker.report(trial, 0.5 + number / 100)
-        worker.finish(trial)
-        if number == 0:
-            expect(page.locator("#round-0")).to_have_attribute("open", "")
-        is_later_round_open = len(worker.http.get(f"/api/v1/studies/{study}/rounds").json()["items"]) > 1
-        if is_later_round_open:
-            break
-    assert is_later_round_open
-    expect(page.locator("#round-1")).to_have_attribute("open", "")
-    expect(page.locator("#round-0")).to_have_attribute("open", "")
-    assert is_same_document(page)
-
-
 def test_without_a_stream_the_page_asks_again_and_again(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
     page, watch = open_page()
     watch.expected.append("ERR_FAILED")
     worker.submit(study)
-    page.route("**/events?*", lambda route: route.abort())
+    page.route("**/live?*", lambda route: route.abort())
     page.goto(f"/studies/{study}")
     expect(page.locator("#live")).to_have_attribute("data-state", "polling")
     expect(page.locator("#live")).to_have_text("reconnecting")
     [trial] = worker.claim()
     worker.report(trial, 0.25)
     expect(page.locator(".board tr.best .value")).to_have_text("0.2500")
-    page.unroute("**/events?*")
+    page.unroute("**/live?*")
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     worker.report(trial, 0.125, first=2)
     expect(page.locator("#summary .figure.best")).to_have_text("0.125")

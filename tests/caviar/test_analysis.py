@@ -129,6 +129,22 @@ def test_importances_of_too_few_trials_are_refused_with_numbers(client: Client, 
         client.importances("nobody")
 
 
+def test_points_and_contours_are_what_pictures_are_drawn_from(client: Client, crew: Crew) -> None:
+    client.create_study(searched(strategy={"kind": "random"}))
+    with pytest.raises(StateConflict, match=r"received 0 trials .* expected at least 5"):
+        client.contour("searched", "learning_rate", "units")
+    crew.train_all()
+    whole, some = client.points("searched"), client.points("searched", limit=10)
+    trials = list(client.trials("searched"))
+    assert whole.trial_ids == [trial.trial_id for trial in trials]
+    assert whole.values == [trial.value for trial in trials]
+    assert (some.total, len(some.units["units"])) == (40, some.num_shown)
+    assert set(some.trial_ids) < set(whole.trial_ids)
+    found = client.contour("searched", "learning_rate", "units")
+    assert (found.x.name, found.y.name, found.num_trials) == ("learning_rate", "units", 40)
+    assert len(found.grid) == len(found.y.units)
+
+
 def test_an_unknown_method_is_refused_with_the_known_ones(client: Client) -> None:
     client.create_study(searched())
     with pytest.raises(InvalidRequest) as refused:

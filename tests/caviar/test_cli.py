@@ -134,15 +134,14 @@ def test_top_of_a_finished_study_in_a_file_is_a_line(ask: Run, client: Client) -
     assert result.stdout == "over stopped: 0 of 3 trials finished, nothing has been trained yet\n"
 
 
-def test_narrow_output_has_one_column_for_all_parameters(
+def test_narrow_output_keeps_to_its_width(
     ask: Run, remote_trainer: Trainer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.create_study(study("narrow", budget={"max_trials": 1, "max_epochs": 1}))
     remote_trainer.train([0.5])
     monkeypatch.setenv("COLUMNS", "80")
     result = ask("top", "narrow", "--once")
-    assert "params" in result.stdout
-    assert "learning_rate=" in result.stdout
+    assert "learning_rate" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 

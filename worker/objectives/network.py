@@ -7,14 +7,7 @@ from typing import Any
 import keras
 
 from caviar.contract.mlp import MlpOptions
-
-_AUTO_INITIALIZERS = {
-    "selu": "lecun_normal",
-    "sigmoid": "glorot_uniform",
-    "tanh": "glorot_uniform",
-    "softsign": "glorot_uniform",
-    "linear": "glorot_uniform",
-}
+from caviar.contract.mlp_keras import initializer
 
 
 def build(options: MlpOptions, *, num_inputs: int, head: Any) -> Any:
@@ -31,17 +24,6 @@ def build(options: MlpOptions, *, num_inputs: int, head: Any) -> Any:
     for number, units in enumerate(options.layer_units, start=1):
         layers += _hidden(options, number, units)
     return keras.Sequential([*layers, head], name="mlp")
-
-
-def initializer(options: MlpOptions) -> str:
-    """Keras's name of the initializer of the hidden kernels.
-
-    Source: Glorot and Bengio 2010 for saturating activations, He et al. 2015 for ReLU and its like, Klambauer et al.
-        2017 (with LeCun's initialisation) for selu.
-    """
-    if options.initializer != "auto":
-        return options.initializer
-    return _AUTO_INITIALIZERS.get(options.activation, "he_normal")
 
 
 def _hidden(options: MlpOptions, number: int, units: int) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from caviar.contract.losses import Loss
+from caviar.contract.mlp_keras import LOSS_CLASSES
 
 
 def head(loss: Loss, num_outputs: int) -> Any:
@@ -17,7 +18,7 @@ def head(loss: Loss, num_outputs: int) -> Any:
 
 def loss_function(loss: Loss) -> Any:
     """The loss as a new Keras object."""
-    return keras.losses.get({"class_name": _CLASSES[loss.name], "config": {}})
+    return keras.losses.get({"class_name": LOSS_CLASSES[loss.name], "config": {}})
 
 
 def metrics(loss: Loss) -> list[Any]:
@@ -29,12 +30,3 @@ def metrics(loss: Loss) -> list[Any]:
     if loss.labels == "one_hot":
         return [keras.metrics.CategoricalAccuracy(name="accuracy")]
     return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-
-
-_CLASSES = {
-    "binary_crossentropy": "BinaryCrossentropy",
-    "categorical_crossentropy": "CategoricalCrossentropy",
-    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
-    "mean_squared_error": "MeanSquaredError",
-    "mean_squared_logarithmic_error": "MeanSquaredLogarithmicError",
-}

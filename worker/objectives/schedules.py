@@ -8,16 +8,9 @@ import keras
 from keras.optimizers import schedules
 
 from caviar.contract.mlp import MlpOptions
+from caviar.contract.mlp_keras import rate
 from caviar.contract.study import Metric
 from worker.objectives.errors import Infeasible
-
-_DEFAULT_RATES = {"sgd": 0.01, "momentum": 0.01, "nesterov": 0.01}
-_DEFAULT_RATE = 0.001
-
-
-def rate(options: MlpOptions) -> float:
-    """The learning rate at its height: the given one, or Keras's default for the optimizer."""
-    return options.learning_rate or _DEFAULT_RATES.get(options.optimizer, _DEFAULT_RATE)
 
 
 def build(options: MlpOptions, *, steps_per_epoch: int, max_epochs: int | None) -> Any:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from caviar.contract.errors import NotFound
-from service.web.assets import bundle
+from service.web import library
+from service.web.assets import Asset, bundle
 from service.web.rendering import HEADERS
 
 router = APIRouter(include_in_schema=False)
@@ -19,6 +20,18 @@ def send_asset(request: Request, digest: str, name: str) -> Response:
     found = bundle().files.get(name) if digest == bundle().digest else None
     if found is None:
         raise NotFound(f"there is no static file {name!r} of version {digest!r}; reload the page that names it")
+    return _sent(request, found)
+
+
+@router.get("/static/plotly/{version}/{name}")
+def send_library(request: Request, version: str, name: str) -> Response:
+    """The script of the charts' library."""
+    if (version, name) != (library.version(), library.NAME):
+        raise NotFound(f"there is no file {name!r} of version {version!r} of Plotly; reload the page that names it")
+    return _sent(request, library.script())
+
+
+def _sent(request: Request, found: Asset) -> Response:
     headers = HEADERS | _IMMUTABLE
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.compressed, media_type=found.media_type, headers=headers | {"Content-Encoding": "gzip"})

@@ -1,37 +1,72 @@
-"""The list of studies."""
+"""The list of studies: searched, filtered, sorted, a page at a time."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.use_cases import fleet, reading
+from caviar.contract.views import StudyView
+from service.domain.study_query import StudyQuery, StudySort
+from service.store.transaction import Transaction
+from service.use_cases import fleet, overview
 from service.use_cases.service import Service
-from service.web import board
+from service.web import listing, notices
+from service.web.listing import STUDIES_PER_PAGE
 from service.web.pages.parameters import Context
 from service.web.rendering import page
 
-STUDIES_PER_PAGE = 50
-
 router = APIRouter(include_in_schema=False)
+
+Asked = Annotated[StudyQuery, Query()]
 
 
 @router.get("/")
-def show_studies(request: Request, after: str | None = None) -> Response:
-    """All studies, the newest first."""
-    return page("studies.html", **_studies(request.app.state.service, after))
+def show_studies(request: Request, query: Asked) -> Response:
+    """The studies that are asked for, the newest first."""
+    return page("studies.html", **_studies(request.app.state.service, query))
 
 
 @router.get("/fragments/studies")
-def show_studies_fragment(request: Request, after: str | None = None) -> Response:
+def show_studies_fragment(request: Request, query: Asked) -> Response:
     """The table of studies alone."""
-    return page("fragments/studies.html", **_studies(request.app.state.service, after))
+    return page("fragments/studies.html", **_studies(request.app.state.service, query))
 
 
-def _studies(service: Service, after: str | None) -> Context:
+def _studies(service: Service, query: StudyQuery) -> Context:
+    if "limit" not in query.model_fields_set:
+        query = query.model_copy(update={"limit": STUDIES_PER_PAGE})
     with service.reading() as tx:
-        page = reading.list_studies(tx, limit=STUDIES_PER_PAGE, after=after)
+        found = overview.find(tx, query)
+        counts = overview.count(tx, query)
+        items = fleet.with_able_workers(tx, found.items, lease_ttl_s=service.lease_ttl_s)
+        histories = overview.histories(tx, [study.name for study in items])
         workers = fleet.num_alive(tx, lease_ttl_s=service.lease_ttl_s)
-    entries = [(study, board.shares(study.counts, board.expected_trials(study))) for study in page.items]
-    now = service.clock()
-    return {"entries": entries, "after": after, "next_after": page.next_after, "workers": workers, "now": now}
+        about = _about(tx)
+    return {
+        "entries": listing.entries(found.model_copy(update={"items": items}), histories),
+        "query": query,
+        "sorts": [(sort.value, listing.columns(query)[sort.value].label) for sort in StudySort],
+        "columns": listing.columns(query),
+        "filters": listing.filters(query, counts),
+        "all_states": listing.address(query, state=[], offset=0, after=None),
+        "unfiltered": listing.address(query, q="", state=[], offset=0, after=None),
+        "num_found": sum(counts.values()),
+        "total": found.total,
+        "here": listing.address(query),
+        "fragment": listing.address(query, "/fragments/studies"),
+        "as_json": listing.address(query, "/api/v1/studies"),
+        "first": listing.address(query, offset=0, after=None),
+        "previous": listing.address(query, offset=max(0, query.offset - query.limit)),
+        "next": listing.address(query, offset=query.offset + query.limit) if found.next_after else None,
+        "about": about,
+        "workers": workers,
+        "now": service.clock(),
+    }
+
+
+def _about(tx: Transaction) -> StudyView | None:
+    name = notices.current().about
+    found = None if name is None else overview.named(tx, [name])
+    return found[0] if found else None

@@ -1,30 +1,41 @@
-"""One study: where it stands, its curves, its leaderboard, its rounds."""
+"""One study: where it stands, its curves, its leaderboard."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from caviar.contract.views import StudyView
+from service.domain.board_query import BoardQuery
+from service.store import studies
 from service.store.transaction import Transaction
 from service.use_cases import fleet, reading
 from service.use_cases.service import Service
 from service.web import board
-from service.web.chart import Chart, study_chart
-from service.web.pages.parameters import Context, Offset, StudyName
-from service.web.rendering import page
-
-ROWS_PER_PAGE = 100
-MAX_CURVES = 500
-MAX_ROUNDS = 8
+from service.web.board_tools import query_of
+from service.web.live.broadcaster import Shown, View
+from service.web.pages import curves
+from service.web.pages.board import leaderboard_context, requested, tidied
+from service.web.pages.live_curves import Frames
+from service.web.pages.parameters import Context, StudyName
+from service.web.rendering import page, render
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/studies/{name}")
-def show_study(request: Request, name: StudyName, after: Offset = 0) -> Response:
+def show_study(request: Request, name: StudyName) -> Response:
     """One study: where it stands, its curves, its leaderboard."""
-    return page("study.html", **_shown(request.app.state.service, name, after))
+    service: Service = request.app.state.service
+    with service.reading() as tx:
+        space = reading.study(tx, name).space
+    query, refused = requested(request, space)
+    if refused is None and (plain := tidied(request, query)):
+        return plain
+    shown = study_context(service, name, query) | {"refused": refused}
+    return page("study.html", status=refused.status if refused else 200, **shown)
 
 
 @router.get("/studies/{name}/setup")
@@ -42,56 +53,58 @@ def show_summary(request: Request, name: StudyName) -> Response:
     return page("fragments/summary.html", **_summary_alone(request.app.state.service, name))
 
 
-@router.get("/studies/{name}/fragments/leaderboard")
-def show_leaderboard(request: Request, name: StudyName, after: Offset = 0) -> Response:
-    """A page of the leaderboard."""
-    return page("fragments/leaderboard.html", **_leaderboard_alone(request.app.state.service, name, after))
+def live_view(service: Service, name: str, query: Sequence[tuple[str, str]]) -> View:
+    """What the page shows, for those who keep it open.
+
+    Args:
+        service: The service.
+        name: The study.
+        query: The page's query string as pairs.
+    Raises:
+        NotFound: There is no such study (404).
+    """
+    with service.reading() as tx:
+        study_id = int(studies.get(tx, name).id)
+        asked = query_of(reading.study(tx, name).space, query)
+
+    frames = Frames()
+
+    def shown() -> Shown:
+        with service.reading() as tx:
+            view = _study(tx, service, name)
+            frame = frames.newer(tx, view)
+            parts = _summary(tx, service, view) | leaderboard_context(tx, service, view, asked)
+        blocks = {key: render(f"fragments/{key}.html", parts) for key in ("summary", "leaderboard")}
+        return Shown(view.last_event_seq, blocks, frame, standing=(parts["workers"], view.num_able_workers))
+
+    return View(("study", study_id, asked), study_id, shown, lambda: live_standing(service, name))
 
 
-@router.get("/studies/{name}/fragments/curves")
-def show_curves(request: Request, name: StudyName) -> Response:
-    """The learning curves of a study."""
-    return page("fragments/curves.html", **_curves(request.app.state.service, name))
-
-
-@router.get("/studies/{name}/fragments/rounds")
-def show_rounds(request: Request, name: StudyName) -> Response:
-    """The newest rounds of a study's strategy."""
-    return page("fragments/rounds.html", **_rounds_alone(request.app.state.service, name))
-
-
-def _shown(service: Service, name: str, offset: int) -> Context:
-    """A study with all parts of its page."""
+def live_standing(service: Service, name: str) -> object:
+    """What a study's page shows that changes without an event."""
     with service.reading() as tx:
         view = _study(tx, service, name)
-        parts = _summary(tx, service, view) | _leaderboard(tx, view, offset) | _rounds(tx, view)
-        return parts | {"chart": _chart(tx, view)}
+        return fleet.num_alive(tx, lease_ttl_s=service.lease_ttl_s), view.num_able_workers
+
+
+def study_context(service: Service, name: str, query: BoardQuery) -> Context:
+    """What `study.html` shows: a study with all parts of its page.
+
+    Args:
+        service: The service.
+        name: The study.
+        query: Which rows and columns of the leaderboard.
+    """
+    with service.reading() as tx:
+        view = _study(tx, service, name)
+        parts = _summary(tx, service, view) | leaderboard_context(tx, service, view, query)
+        return parts | curves.beside(tx, view)
 
 
 def _summary_alone(service: Service, name: str) -> Context:
     """The facts at the head of a study's page."""
     with service.reading() as tx:
         return _summary(tx, service, _study(tx, service, name))
-
-
-def _leaderboard_alone(service: Service, name: str, offset: int) -> Context:
-    """A page of the leaderboard."""
-    with service.reading() as tx:
-        view = _study(tx, service, name)
-        return _leaderboard(tx, view, offset) | {"workers": fleet.num_alive(tx, lease_ttl_s=service.lease_ttl_s)}
-
-
-def _curves(service: Service, name: str) -> Context:
-    """The learning curves of a study."""
-    with service.reading() as tx:
-        view = reading.study(tx, name)
-        return {"study": view, "chart": _chart(tx, view)}
-
-
-def _rounds_alone(service: Service, name: str) -> Context:
-    """The newest rounds of a study."""
-    with service.reading() as tx:
-        return _rounds(tx, reading.study(tx, name))
 
 
 def _study(tx: Transaction, service: Service, name: str) -> StudyView:
@@ -108,34 +121,3 @@ def _summary(tx: Transaction, service: Service, view: StudyView) -> Context:
         "workers": fleet.num_alive(tx, lease_ttl_s=service.lease_ttl_s),
         "now": now,
     }
-
-
-def _leaderboard(tx: Transaction, view: StudyView, offset: int) -> Context:
-    found = reading.leaderboard(tx, view.name, limit=ROWS_PER_PAGE, after=offset)
-    return {
-        "study": view,
-        "rows": board.rows(found, view),
-        "total": found.total,
-        "offset": offset,
-        "previous_after": max(0, offset - ROWS_PER_PAGE),
-        "next_after": found.next_after,
-    }
-
-
-def _rounds(tx: Transaction, view: StudyView) -> Context:
-    opened = reading.rounds(tx, view.name).items
-    newest = opened[: -MAX_ROUNDS - 1 : -1]
-    return {
-        "study": view,
-        "rounds": [(entry, board.windows(entry, view.space)) for entry in newest],
-        "num_earlier_rounds": len(opened) - len(newest),
-    }
-
-
-def _chart(tx: Transaction, view: StudyView) -> Chart:
-    after = max(-1, view.num_trials - 1 - MAX_CURVES)
-    items = reading.curves(tx, view.name, limit=MAX_CURVES, after=after).items
-    if view.best and all(curve.number != view.best.number for curve in items):
-        items = reading.curves(tx, view.name, limit=1, after=view.best.number - 1).items + items
-    best = view.best.trial_id if view.best else None
-    return study_chart(items, view.metric, max_epochs=view.budget.max_epochs, best=best)

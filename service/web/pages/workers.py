@@ -1,29 +1,41 @@
-"""The workers: their devices, slots and modes."""
+"""The workers: their machines, devices, slots and modes, and the buttons that steer them."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from caviar.contract.errors import NotFound
 from caviar.contract.states import WorkerMode
-from service.use_cases import controlling, fleet
+from service.use_cases import controlling, fleet, neighbours
 from service.use_cases.service import Service
-from service.web.fleet import entry
+from service.web.fleet import WorkerEntry, entry, hosts
 from service.web.pages.parameters import Context, WorkerId
 from service.web.rendering import HEADERS, page
 
 MAX_GONE = 50
 
 router = APIRouter(include_in_schema=False)
+Verb = Literal["pause", "resume", "drain"]
 _MODES = {"pause": WorkerMode.PAUSED, "resume": WorkerMode.WORKING, "drain": WorkerMode.DRAINING}
 
 
 @router.get("/workers")
-def show_workers(request: Request) -> Response:
-    """All workers: their devices, slots and modes."""
-    return page("workers.html", **_workers(request.app.state.service))
+def show_workers(
+    request: Request,
+    did: Literal["", "pause", "resume", "drain"] = "",
+    worker: Annotated[str, Query(max_length=36)] = "",
+    host: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """All workers, and what was just done to one of them or to a machine."""
+    context = _workers(request.app.state.service)
+    present: list[WorkerEntry] = context["present"]
+    touched = [one for one in present if worker and one.worker.worker_id == worker]
+    on_host = [one for one in present if host and one.worker.host == host]
+    return page("workers.html", **context, did=did, touched=touched[0] if touched else None, on_host=on_host)
 
 
 @router.get("/fragments/workers")
@@ -32,21 +44,46 @@ def show_workers_fragment(request: Request) -> Response:
     return page("fragments/workers.html", **_workers(request.app.state.service))
 
 
+# Before the route of a single worker, which would take `hosts` for its id.
+@router.post("/workers/hosts/{verb}")
+def steer_host(request: Request, verb: Verb, host: Annotated[str, Form(max_length=200)]) -> Response:
+    """Steer all connected workers of a machine, then show them all."""
+    service: Service = request.app.state.service
+    with service.reading() as tx:
+        found = fleet.workers(tx, lease_ttl_s=service.lease_ttl_s).items
+    named = [worker for worker in found if worker.is_alive and worker.host == host]
+    if not named:
+        raise NotFound(f"received the host {host!r}, but no connected worker is on it")
+    for worker in named:
+        controlling.steer_worker(service, worker.worker_id, _MODES[verb])
+    return _go_to(f"did={verb}&host={quote(host, safe='')}")
+
+
 @router.post("/workers/{worker_id}/{verb}")
-def steer_worker(request: Request, worker_id: WorkerId, verb: Literal["pause", "resume", "drain"]) -> Response:
+def steer_worker(request: Request, worker_id: WorkerId, verb: Verb) -> Response:
     """Pause, resume or drain a worker, then show them all."""
     controlling.steer_worker(request.app.state.service, worker_id, _MODES[verb])
-    return RedirectResponse("/workers", status_code=303, headers=HEADERS)
+    return _go_to(f"did={verb}&worker={quote(worker_id, safe='')}")
+
+
+def _go_to(query: str) -> Response:
+    return RedirectResponse(f"/workers?{query}", status_code=303, headers=HEADERS)
 
 
 def _workers(service: Service) -> Context:
+    now = service.clock()
     with service.reading() as tx:
         found = fleet.workers(tx, lease_ttl_s=service.lease_ttl_s).items
-        names = fleet.trial_names(tx, found)
+        trials = neighbours.training(tx, [worker for worker in found if worker.is_alive])
         demand = fleet.demand(tx)
-    entries = [entry(worker, names) for worker in found]
-    present = sorted(
-        (one for one in entries if one.worker.is_alive), key=lambda one: (one.worker.name, one.worker.host)
-    )
-    gone = [one for one in entries if not one.worker.is_alive][:MAX_GONE]
-    return {"present": present, "gone": gone, "demand": demand, "now": service.clock()}
+    entries = [entry(worker, trials, now=now, lease_ttl_s=service.lease_ttl_s) for worker in found]
+    present = [one for one in entries if one.worker.is_alive]
+    gone = [one for one in entries if not one.worker.is_alive]
+    return {
+        "present": present,
+        "hosts": hosts(present),
+        "gone": gone[:MAX_GONE],
+        "num_gone": len(gone),
+        "demand": demand,
+        "now": now,
+    }

@@ -10,6 +10,7 @@ export class Fragment {
   #isLoading = false;
   #timer = null;
   #notBefore = 0;
+  #shown = null;
 
   /**
    * @param {HTMLElement} element Has `data-fragment`, the address of its content.
@@ -23,10 +24,20 @@ export class Fragment {
     this.told = told;
   }
 
-  /** Say that it is out of date. */
-  invalidate() {
+  /**
+   * Say that it is out of date.
+   * @param {number} spread It is loaded at a random moment within so many milliseconds: many pages hear of a change at
+   *   the same moment, and the service is not to hear of all of them at once.
+   */
+  invalidate(spread = 0) {
     this.#isStale = true;
+    this.#notBefore = Math.max(this.#notBefore, performance.now() + Math.random() * spread);
     this.#plan();
+  }
+
+  /** Note that others have changed its content. */
+  forget() {
+    this.#shown = null;
   }
 
   #plan() {
@@ -50,6 +61,7 @@ export class Fragment {
 
   async #fetch(begun) {
     try {
+      // The browser asks with the tag of what it has; the service then only says whether anything happened since.
       const response = await fetch(this.element.dataset.fragment, {
         headers: { Accept: "text/html" },
         redirect: "manual",
@@ -58,8 +70,11 @@ export class Fragment {
       if (response.type === "opaqueredirect" || response.status === 401) return "signed-out";
       if (response.status === 404) return "gone";
       if (!response.ok) return "failed";
-      const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+      const text = await response.text();
+      if (text === this.#shown) return "ok";
+      const parsed = new DOMParser().parseFromString(text, "text/html");
       const noted = morph(this.element, parsed.body);
+      this.#shown = text;
       this.told.onSwap?.(noted, begun);
       return "ok";
     } catch (error) {

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from caviar.contract import fleet, messages, preview, states, study, views
+from caviar.contract import catalogue, fleet, messages, points, preview, ranking, rungs, states, study, timeline, views
 from caviar.contract.model import Model, View
 from caviar.contract.space import Space
 from caviar.contract.states import FINISHED, StudyState, TrialState
 from caviar.contract.study import Budget, Metric, Plugin, StudySpec
+from tests.caviar.contract import comparisons, pictures
+from tests.caviar.contract.progress_messages import PROGRESS
+from tests.caviar.contract.ranked import ranked
 from tests.caviar.contract.spaces import SCALARS, spaces
 
 AT, LATER = "2026-11-21T13:00:00Z", "2026-11-21T13:00:01.250000Z"
@@ -201,7 +204,14 @@ VIEW = {
     "updated_at": LATER,
     "ended_at": LATER,
 }
-CURVE = {"trial_id": 3, "number": 2, "state": "running", "epochs": [1, 2], "values": [0.5, 0.25]}
+CURVE = {
+    "trial_id": 3,
+    "number": 2,
+    "state": "pruned",
+    "stop_reason": "pruned",
+    "epochs": [1, 2],
+    "values": [0.5, 0.25],
+}
 STORED = {"attempt": 1, "epoch": 2, "metrics": {"loss": 0.5}, "elapsed_s": 2.5, "reported_at": AT}
 IMPROVEMENT = {"trial_id": 3, "number": 2, "epoch": 1, "value": 0.5, "num_epochs": 4, "at": AT}
 WINDOW = {"low": 0.1, "high": 0.5, "unit_low": 0.25, "unit_high": 0.75, "weights": [0.5, 0.5], "reason": "elite"}
@@ -303,7 +313,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     messages.TrialStatus: {"trial_id": 3, "state": "pruned", "stop_reason": "pruned", "keep_weights": True},
     views.BestTrial: BEST,
     views.StudyView: VIEW,
-    views.StudyPage: {"items": [VIEW], "next_after": "s"},
+    views.StudyPage: {"items": [VIEW], "next_after": "s", "total": 2},
     views.AttemptView: ATTEMPT,
     views.TrialView: TRIAL,
     views.DecisionView: DECIDED,
@@ -318,10 +328,16 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     },
     views.Demand: {"num_running": 2, "num_wanted": 5},
     views.TrialPage: {"items": [TRIAL], "next_after": 3},
-    views.LeaderboardRow: {**TRIAL, "rank": 1},
-    views.Leaderboard: {"study": "s", "metric": METRIC, "total": 1, "items": [{**TRIAL, "rank": 1}], "next_after": 50},
+    **ranked(TRIAL, METRIC),
     views.Curve: CURVE,
-    views.Curves: {"study": "s", "metric": METRIC, "items": [CURVE], "next_after": 2},
+    views.Curves: {
+        "study": "s",
+        "metric": METRIC,
+        "items": [CURVE],
+        "next_after": 2,
+        "num_trials": 900,
+        "how": "the best, and an even sample of the rest",
+    },
     views.MeasurementView: STORED,
     views.Measurements: {"trial_id": 3, "items": [STORED]},
     views.WindowView: WINDOW,
@@ -346,6 +362,8 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.Skipped: SKIPPED,
     views.Imported: {"num_imported": 2, "skipped": [SKIPPED]},
     views.EventView: {"seq": 1, "kind": "measured", "at": AT, "data": {"trial_id": 3, "number": 2}},
+    **pictures.EXAMPLES,
+    **comparisons.EXAMPLES,
     preview.Histogram: HISTOGRAM,
     preview.Cost: COST,
     preview.Preview: {"configurations": [PARAMS], "histograms": {"lr": HISTOGRAM}, "cost": COST},
@@ -354,10 +372,11 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.WorkerView: WORKER,
     views.Workers: {"items": [WORKER]},
     views.Health: {"status": "ok"},
+    **PROGRESS,
 }
 MODELS = {
     value
-    for module in (fleet, messages, preview, study, views)
+    for module in (catalogue, fleet, messages, points, preview, ranking, rungs, study, timeline, views)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, BaseModel) and value not in (Model, View, Space)
 }

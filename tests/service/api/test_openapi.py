@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from caviar.contract import messages, study
+from caviar.contract import messages, ranking, study
 from service.api.examples import ANSWERS, BODIES
 
 _SNAPSHOT = Path(__file__).with_name("openapi.json")
@@ -80,6 +80,8 @@ def test_the_examples_of_bodies_are_accepted_by_their_models(app: FastAPI, name:
         "preview_study": study.StudySpec,
         "edit_study": study.StudyEdit,
         "clone_study": study.CloneStudy,
+        "retest_study": ranking.Retest,
+        "annotate_trial": ranking.Annotation,
         "enqueue_trial": study.NewTrial,
         "import_trials": study.ImportTrials,
         "open_round": study.OpenRound,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.axes import HEIGHT, ValueAxis, epoch_ticks, last_epoch, value_axis
+from service.web.axes import HEIGHT, ValueAxis, count_ticks, duration_ticks, epoch_ticks, last_epoch, value_axis
 
 finite = st.floats(-1e12, 1e12, allow_nan=False)
 curves = st.lists(st.lists(finite, max_size=8), max_size=12)
@@ -32,7 +32,7 @@ def test_the_best_value_is_always_on_the_axis(values: list[list[float]], is_mini
 
 
 def test_few_decades_are_linear_and_many_logarithmic() -> None:
-    assert not value_axis([[0.1, 3.0]], is_minimized=True).is_log
+    assert not value_axis([[0.1, 1.5]], is_minimized=True).is_log
     log = value_axis([[0.01, 3.0]], is_minimized=True)
     assert log.is_log
     assert log.position(0.01) > log.position(0.1) > log.position(3.0)
@@ -105,3 +105,42 @@ def test_epoch_ticks_begin_with_the_first(last: int) -> None:
     assert ticks == sorted(set(ticks))
     assert ticks[-1] <= last
     assert len(ticks) <= 9
+
+
+def test_a_scale_can_be_asked_for() -> None:
+    assert value_axis([[0.5, 1.0]], is_minimized=True, scale="log").is_log
+    assert not value_axis([[0.01, 30.0]], is_minimized=True, scale="linear").is_log
+    mixed = value_axis([[-1.0, 0.0, 0.5, 1.0]], is_minimized=True, scale="log")
+    assert mixed.is_log
+    assert mixed.low == pytest.approx(math.log10(0.5), abs=0.1)
+    assert not value_axis([[-1.0, -2.0]], is_minimized=True, scale="log").is_log, "nothing has a logarithm"
+
+
+@given(st.floats(-1e300, 1e300, allow_nan=False), st.booleans())
+def test_coordinates_stay_drawable(value: float, is_log: bool) -> None:
+    axis = ValueAxis(-1.0, 1.0, is_log=is_log)
+    assert -2001 <= axis.coordinate(value) <= 2001
+    inside = 0.0 <= axis.position(value) <= HEIGHT
+    assert inside is (-1.0 <= axis.coordinate(value) <= 1.0)
+    assert axis.holds(value) is inside
+
+
+@pytest.mark.parametrize(
+    ("last_s", "labels"),
+    [
+        (5.0, ["0", "1.0 s", "2.0 s", "3.0 s", "4.0 s", "5.0 s"]),
+        (100.0, ["0", "30 s", "1 min", "1 min 30 s"]),
+        (7 * 3600.0, ["0", "2 h", "4 h", "6 h"]),
+        (20 * 86400.0, ["0", "5 d", "10 d", "15 d", "20 d"]),
+    ],
+)
+def test_durations_have_round_ticks(last_s: float, labels: list[str]) -> None:
+    assert [label.replace("\u202f", " ") for _, label in duration_ticks(last_s)] == labels
+
+
+@given(st.integers(1, 10**9))
+def test_counts_begin_at_zero(last: int) -> None:
+    ticks = [at for at, _ in count_ticks(last)]
+    assert ticks[0] == 0
+    assert ticks[-1] <= last
+    assert 2 <= len(ticks) <= 8

@@ -39,7 +39,8 @@ def rows_of(html: str) -> list[str]:
 
 def test_every_page_carries_the_headers(browser: TestClient, study: dict[str, Any]) -> None:
     trial = f"/trials/{study['complete']['trial_id']}"
-    fragments = [f"/studies/digits/fragments/{part}" for part in ("summary", "leaderboard", "curves", "rounds")]
+    parts = ("summary", "leaderboard", "curves", "zoom", "rungs", "timeline")
+    fragments = [f"/studies/digits/fragments/{part}" for part in parts]
     paths = ["/", "/fragments/studies", "/studies/digits", trial, f"{trial}/fragments/trial", "/login", *fragments]
     for path in [*paths, "/studies/none", bundle().url("main.js")]:
         headers = browser.get(path).headers
@@ -97,7 +98,7 @@ def test_a_parameter_shows_its_place_on_its_scale(browser: TestClient, study: di
     cell = re.findall(r'<td[^>]*data-label="learning_rate".*?</td>', row, re.DOTALL)[0]
     assert f"learning_rate: {params['learning_rate']}" in cell
     share = 100 * (math.log10(params["learning_rate"]) + 4) / 4
-    assert f'class="fill" width="{share:.1f}"' in cell
+    assert f'<rect width="{share:.1f}%"' in cell
 
 
 def test_a_parameter_that_does_not_apply_is_a_dash(browser: TestClient, worker: ScriptedWorker) -> None:
@@ -154,8 +155,8 @@ def test_an_error_is_shown_as_text(browser: TestClient, study: dict[str, Any]) -
 
 def test_a_trial_that_runs_is_live_and_one_that_ended_is_not(browser: TestClient, study: dict[str, Any]) -> None:
     running = browser.get(f"/trials/{study['running']['trial_id']}").text
-    assert f'data-trial="{study["running"]["trial_id"]}"' in running
-    assert "data-events" not in browser.get(f"/trials/{study['complete']['trial_id']}").text
+    assert f'/studies/digits/live?only=changes&amp;trial={study["running"]["trial_id"]}"' in running
+    assert "data-changes" not in browser.get(f"/trials/{study['complete']['trial_id']}").text
 
 
 def test_fragments_are_the_parts_of_the_page(browser: TestClient, study: dict[str, Any]) -> None:
@@ -176,11 +177,11 @@ def test_further_trials_are_on_further_pages(browser: TestClient, worker: Script
         params = {"learning_rate": 0.01, "units": 16 + number, "optimizer": "sgd"}
         worker.post("/studies/long/trials", {"params": params})
     first = browser.get("/studies/long").text
-    assert len(rows_of(first)) == 100
-    assert 'href="/studies/long?after=100" rel="next"' in first
+    assert len(rows_of(first)) == 50
+    assert 'href="/studies/long?after=50#leaderboard" rel="next"' in first
     second = browser.get("/studies/long?after=100").text
     assert len(rows_of(second)) == 5
-    assert 'href="/studies/long" rel="prev"' in second
+    assert 'href="/studies/long?after=50#leaderboard" rel="prev"' in second
     assert "fragments/leaderboard?after=100" in second
     assert "No trials this far down" in browser.get("/studies/long?after=900").text
 
@@ -193,8 +194,8 @@ def test_rounds_show_what_they_draw_from(browser: TestClient, worker: ScriptedWo
         worker.finish(trial)
         if len(browser.get("/api/v1/studies/zoom/rounds").json()["items"]) > 1:
             break
-    html = browser.get("/studies/zoom").text
-    assert "Round 1" in html
+    html = browser.get("/studies/zoom/zoom").text
+    assert "Why round 1 looks there" in html
     assert 'aria-label="Windows of round 1"' in html
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from caviar.contract.study import Requires
+from caviar.contract.views import WorkerView
 from service.web import fleet, formats
 from tests.service.web.trials import ScriptedWorker
 
@@ -51,18 +53,22 @@ def test_devices_slots_and_their_trials_are_shown(
     html = plain(browser.get("/workers").text)
     for text in (
         "box-1",
-        "1 worker connected, 1 trial in training, 10 could be",
+        '<p class="figure">10</p><p class="note">could be in training</p>',
+        '<h2 id="host-name-1">box</h2>',
+        "1 worker, 4 slots, 1 in training",
         f'<meter min="0" max="{141 * GIB}" value="{31 * GIB}"',
         "31 GiB of 141 GiB",
-        "83% busy, 2 slots",
+        "2 slots",
+        "83%</span>",
         "&lt;b&gt;H200&lt;/b&gt;",
         f'<a href="/trials/{held["trial_id"]}">digits #0</a>',
         "<td>GPU 0</td>",
-        "three failures in a row",
+        "Slot 1 is paused: three failures in a row",
         "trains Line",
+        "0 of 8<svg",
     ):
         assert text in html
-    assert "<b>H200</b>" not in html.replace("<b>&lt;b&gt;", "")
+    assert "<b>H200</b>" not in html
     assert 'href="/workers"' in browser.get("/").text
 
 
@@ -86,11 +92,45 @@ def test_buttons_steer_a_worker(
 
     assert buttons() == {"pause", "drain"}
     answer = browser.post(f"/workers/{worker.worker_id}/{verb}", headers=SAME_ORIGIN)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/workers")
-    assert f'<span class="chip {mode}">' in browser.get("/workers").text
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/workers?did={verb}&worker={worker.worker_id}")
+    told = browser.get(answer.headers["location"]).text
+    assert f'<span class="chip {mode}">' in told
+    [undo] = re.findall(r'<div class="notice" role="status">.*?action="([^"]+)"', told, re.DOTALL)
+    assert undo == f"/workers/{worker.worker_id}/resume"
+    assert 'class="notice"' not in browser.get("/workers").text
     assert buttons() == offered
     browser.post(f"/workers/{worker.worker_id}/resume", headers=SAME_ORIGIN)
     assert buttons() == {"pause", "drain"}
+
+
+def test_all_workers_of_a_host_are_drained_after_a_question(browser: TestClient, worker: ScriptedWorker) -> None:
+    second = ScriptedWorker(worker.http, name="box-2")
+    html = browser.get("/workers").text
+    assert "All 2 workers of box take nothing new" in html
+    answer = browser.post("/workers/hosts/drain", data={"host": "box"}, headers=SAME_ORIGIN)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/workers?did=drain&host=box")
+    told = browser.get(answer.headers["location"]).text
+    assert "2 workers of <b>box</b>: each takes nothing new" in told
+    assert 'action="/workers/hosts/resume"' in told
+    assert "Drain all" not in told
+    modes = {one["worker_id"]: one["mode"] for one in worker.http.get("/api/v1/workers").json()["items"]}
+    assert modes == {worker.worker_id: "draining", second.worker_id: "draining"}
+    assert browser.post("/workers/hosts/resume", data={"host": "box"}, headers=SAME_ORIGIN).status_code == 303
+    assert browser.post("/workers/hosts/drain", data={"host": "attic"}, headers=SAME_ORIGIN).status_code == 404
+    assert browser.post("/workers/hosts/drain", headers=SAME_ORIGIN).status_code == 422
+
+
+def test_a_silent_worker_and_a_full_device_are_told(worker: ScriptedWorker, held: dict[str, Any]) -> None:
+    [shown] = worker.http.get("/api/v1/workers").json()["items"]
+    view = WorkerView.model_validate({**shown, "devices": [DEVICE | {"num_slots": 0}]})
+    entry = fleet.entry(view, {}, now=view.seen_at + timedelta(seconds=40), lease_ttl_s=60)
+    assert [plain(text) for text in entry.troubles] == [
+        "Silent for 40 s; in 20 s it counts as gone and its trials are lost.",
+        "Slot 1 is paused: three failures in a row",
+        "There is no room for a training on <b>H200</b> now.",
+    ]
+    calm = fleet.entry(view.model_copy(update={"devices": [], "slot_facts": []}), {}, now=view.seen_at, lease_ttl_s=60)
+    assert calm.troubles == []
 
 
 def test_other_sites_and_strangers_cannot_steer(browser: TestClient, worker: ScriptedWorker) -> None:
@@ -167,7 +207,8 @@ def test_a_trial_shows_the_circumstances_and_the_log_of_its_attempts(
     worker.post(f"/trials/{held['trial_id']}:finish", body)
     html = plain(browser.get(f"/trials/{held['trial_id']}").text)
     for text in (
-        "on H200, 12 GiB of its memory, log",
+        '<span class="device">(H200)</span> <span class="ending">ran out of memory</span>',
+        "Last lines of its log",
         "&lt;i&gt;last words&lt;/i&gt;",
         "<dd>ab12cd34ef56</dd>",
         "<dt>alone on it</dt><dd>yes</dd>",

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from caviar.contract import mlp_keras
 from caviar.contract.mlp import MlpOptions, OptimizerName
-from worker.objectives import optimizers, schedules
+from worker.objectives import optimizers
 
 NAMES = get_args(OptimizerName)
 CLASSES = {
@@ -42,7 +43,7 @@ CHANGED: dict[str, Any] = {
 
 def build(**options: Any) -> Any:
     chosen = MlpOptions(**options)
-    return optimizers.build(chosen, schedules.rate(chosen))
+    return optimizers.build(chosen, mlp_keras.rate(chosen))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,1 @@
+"""What `caviar top` draws on a terminal: what it asks for, and how that fits the space there is."""

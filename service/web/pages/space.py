@@ -1,0 +1,76 @@
+"""The ranges of a study's search space, to be widened or narrowed while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from caviar.contract.errors import CaviarError, InvalidRequest, StateConflict
+from caviar.contract.space import Space
+from caviar.contract.study import StudyEdit
+from service.use_cases import reading, submitting
+from service.use_cases.service import Service
+from service.use_cases.spaces import Fit, fit
+from service.web import space_form
+from service.web.pages.parameters import Context, StudyName
+from service.web.rendering import HEADERS, page
+from service.web.round_form import Typed
+
+_MAX_FIELDS = 1000
+
+router = APIRouter(include_in_schema=False)
+
+ParameterName = Annotated[str, Query(max_length=64)]
+WhichEnd = Annotated[str, Query(pattern="^(lower|upper|)$")]
+
+
+@router.get("/studies/{name}/space")
+def show_space(request: Request, name: StudyName, parameter: ParameterName = "", end: WhichEnd = "") -> Response:
+    """The ranges in force; with a parameter and one of its ends, that one suggested wider."""
+    service: Service = request.app.state.service
+    with service.reading() as tx:
+        space = reading.study(tx, name).space
+    typed = space_form.suggestion(space, parameter, end)
+    return page("space.html", **_space(service, name, typed, checked=space_form.new_space(space, typed)))
+
+
+@router.post("/studies/{name}/space")
+async def change_space(request: Request, name: StudyName) -> Response:
+    """Put other ranges into force, or with `check` only tell how many trials would fit them."""
+    service: Service = request.app.state.service
+    async with request.form(max_files=0, max_fields=_MAX_FIELDS) as sent:
+        typed = {key: value for key, value in sent.items() if isinstance(value, str)}
+    return await asyncio.to_thread(_change, service, name, typed)
+
+
+def _change(service: Service, name: str, typed: Typed) -> Response:
+    try:
+        with service.reading() as tx:
+            space = space_form.new_space(reading.study(tx, name).space, typed)
+        if "check" in typed:
+            return page("space.html", **_space(service, name, typed, checked=space))
+        service.write(lambda tx: submitting.edit(tx, name, StudyEdit(space=space)))
+    except (InvalidRequest, StateConflict) as refused:
+        context = _space(service, name, typed, refused=refused)
+        return page("space.html", status=refused.status, headers={"Cache-Control": "no-store"}, **context)
+    return RedirectResponse(f"/studies/{name}/space", status_code=303, headers=HEADERS)
+
+
+def _space(
+    service: Service, name: str, typed: Typed, *, checked: Space | None = None, refused: CaviarError | None = None
+) -> Context:
+    with service.reading() as tx:
+        view = reading.study(tx, name)
+        now_fit = fit(tx, name, view.space)
+        then_fit: Fit | None = None if checked is None or checked == view.space else fit(tx, name, checked)
+    return {
+        "study": view,
+        "lines": space_form.lines(view.space, typed, refused.errors if refused else ()),
+        "refused": refused,
+        "now_fit": now_fit,
+        "then_fit": then_fit,
+        "now": service.clock(),
+    }

@@ -1,0 +1,69 @@
+"""Renderings wait for each other, and for what they have cost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from service.web.live.pace import Pace
+
+
+def _spend(cost_s: float) -> tuple[None, float]:
+    return None, cost_s
+
+
+def _paused(pace: Pace, costs: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each of some renderings waits, on a clock that nothing but these waits moves."""
+    clock, waits = [0.0], []
+
+    async def rest(seconds: float) -> None:
+        waits.append(seconds)
+        clock[0] += seconds
+
+    async def story() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock[0], raising=False)
+        monkeypatch.setattr("service.web.live.pace.asyncio.sleep", rest)
+        for cost_s in costs:
+            await pace.run(partial(_spend, cost_s))
+
+    asyncio.run(story())
+    return waits
+
+
+def test_within_the_allowance_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _paused(Pace(0.1, burst_s=1.0), [0.5, 0.5, 0.0], monkeypatch) == [0.0, 0.0, 0.0]
+
+
+def test_in_the_long_run_renderings_take_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(0.1, burst_s=0.2)
+    waits = _paused(pace, [0.03] * 100, monkeypatch)
+    assert pace.spent_s == pytest.approx(3.0)
+    assert pace.num_turns == 100
+    # Three seconds less the allowance at a tenth; the last one is not paid off.
+    assert sum(waits) == pytest.approx((3.0 - 0.2 - 0.03) / 0.1)
+
+
+def test_a_costly_one_is_paid_off_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _paused(Pace(0.5, burst_s=0.1), [1.1, 0.0, 0.0], monkeypatch) == pytest.approx([0.0, 2.0, 0.0])
+
+
+def test_renderings_do_not_run_at_the_same_time() -> None:
+    lock = threading.Lock()
+
+    def compute() -> tuple[bool, float]:
+        with_nobody = lock.acquire(blocking=False)
+        lock.release()
+        return with_nobody, 0.0
+
+    async def story(make: Callable[[], Awaitable[bool]]) -> list[bool]:
+        return await asyncio.gather(*(make() for _ in range(20)))
+
+    async def told() -> None:
+        pace = Pace(1.0)
+        assert await story(lambda: pace.run(compute)) == [True] * 20
+
+    asyncio.run(told())
