@@ -150,7 +150,7 @@ trials = Table(
     Column("ended_at", UtcDateTime),
     UniqueConstraint("study_id", "number"),
     Index(None, "study_id", "state"),
-    Index(None, "study_id", "value"),
+    Index(None, "study_id", "value", "number"),
     Index(None, "study_id", "params_digest"),
     sqlite_autoincrement=True,
 )

@@ -11,9 +11,10 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from service.web import fleet, formats, library, notices
+from service.web import formats, library, notices
 from service.web.assets import bundle
-from service.web.chart import MARKS
+from service.web.pictures.chart import MARKS
+from service.web.tables import fleet
 
 HEADERS = {
     "Content-Security-Policy": (

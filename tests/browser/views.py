@@ -43,7 +43,7 @@ def make_up(database_url: str) -> None:
     """Write the two studies to a database with the tables of this version."""
     engine = connect(database_url)
     try:
-        for seed, name in enumerate((OTHER, STUDY)):
+        for seed, name in enumerate((STUDY, OTHER)):
             make(engine, name=name, num_trials=NUM_TRIALS, seed=seed, now=datetime.now(UTC))
     finally:
         engine.dispose()

@@ -9,8 +9,8 @@ from itertools import islice
 from caviar.contract.preview import Histogram
 from caviar.contract.space import CategoricalParameter, FloatParameter, IntParameter, Params, Space
 from service.web import formats
-from service.web.axes import Tick
-from service.web.ticks import scale_ticks
+from service.web.pictures.axes import Tick
+from service.web.pictures.ticks import scale_ticks
 
 _SHOWN_CHOICES = 8
 _HEADROOM = 1.15

@@ -147,7 +147,7 @@ class Broadcaster:
         if not self._versions:
             return -1, seen.seq, []
         newest = self._versions[-1]
-        known = next((one for one in self._versions if self._is_shown(one, seen)), None)
+        known = next((one for one in reversed(self._versions) if self._is_shown(one, seen)), None)
         # Before it has heard everything, a page must not name a version as known.
         hello = event("hello", {}, self._id(known) if known else None)
         missed = [hello, *self._curves(seen.seq, newest)]
@@ -206,6 +206,10 @@ class Broadcaster:
         self._bell.ring()
 
     async def _tick(self) -> bool:
+        # Points of curves need no rendering: they go on while the allowance for that is spent.
+        while self._versions and (wait_s := self._pace.wait_s) > 0:
+            self._tell_points(self._versions[-1])
+            await asyncio.sleep(min(wait_s, MIN_PAUSE_S))
         try:
             shown, blocks = await self._pace.run(self._timed)
         except NotFound:
@@ -244,6 +248,14 @@ class Broadcaster:
         version = _Version(number, shown.seq, told_seq, blocks, _BEAT)
         version.change = event("news", {"seq": shown.seq, **told}, self._id(version))
         self._versions.append(version)
+
+    def _tell_points(self, old: _Version) -> None:
+        told_seq = self._feed.last_seq(self._view.study_id) or old.told_seq
+        if curves := self._news(old.told_seq, told_seq):
+            version = _Version(old.number + 1, old.seq, told_seq, old.blocks, _BEAT)
+            version.change = event("news", {"seq": old.seq, "curves": curves}, self._id(version))
+            self._versions.append(version)
+            self._bell.ring()
 
     async def _changed(self, noted: int | None) -> None:
         """Wait until something has happened that the newest version does not hold."""

@@ -42,12 +42,17 @@ class Pace:
     async def run(self, compute: Timed[T]) -> T:
         """Compute in a thread once it is this one's turn."""
         async with self._turn:
-            await asyncio.sleep(max(0.0, -self._allowance() / self._share))
+            await asyncio.sleep(self.wait_s)
             result, cost_s = await asyncio.to_thread(compute)
             self._allowance_s = self._allowance() - cost_s
             self.num_turns += 1
             self.spent_s += cost_s
         return result
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the allowance lets something be rendered again; 0 if it does now."""
+        return max(0.0, -self._allowance() / self._share)
 
     def _allowance(self) -> float:
         now = asyncio.get_running_loop().time()

@@ -17,10 +17,11 @@ from service.domain.study_query import StudyQuery
 from service.store.transaction import Transaction
 from service.use_cases import controlling, naming, reading, submitting
 from service.use_cases.service import Service
-from service.web import listing, rendering
+from service.web import rendering
 from service.web.notices import Done
 from service.web.pages.parameters import StudyName
 from service.web.rendering import page
+from service.web.tables import listing
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,10 +15,12 @@ from caviar.contract.views import StudyView
 from service.domain.board_query import Condition
 from service.use_cases import analysing, contours, fleet, points, reading
 from service.use_cases.service import Service
-from service.web import analysis, board, brushes, formats
-from service.web.brushes import Marks
+from service.web import formats
 from service.web.pages.parameters import Context, StudyName
+from service.web.pictures import analysis, brushes
+from service.web.pictures.brushes import Marks
 from service.web.rendering import HEADERS, page
+from service.web.tables import board
 
 ROWS_SHOWN = 20
 _MAX_DOTS = 12_000

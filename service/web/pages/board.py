@@ -14,9 +14,9 @@ from service.domain.board_query import COLUMNS, BoardQuery
 from service.store.transaction import Transaction
 from service.use_cases import fleet, ranking, reading
 from service.use_cases.service import Service
-from service.web import board_tools, leaderboard
 from service.web.pages.parameters import Context, StudyName
 from service.web.rendering import HEADERS, page
+from service.web.tables import board_tools, leaderboard
 
 PAGE_SIZES = (25, 50, 100, 200)
 

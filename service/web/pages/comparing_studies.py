@@ -17,9 +17,11 @@ from caviar.contract.space import Params, Space
 from caviar.contract.views import StudyView
 from service.use_cases import comparing, overview
 from service.use_cases.service import Service
-from service.web import board, formats, study_overlay
+from service.web import formats
 from service.web.pages.parameters import Context
+from service.web.pictures import study_overlay
 from service.web.rendering import page
+from service.web.tables import board
 
 router = APIRouter(include_in_schema=False)
 

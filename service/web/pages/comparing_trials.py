@@ -13,10 +13,11 @@ from caviar.contract.views import StudyView
 from service.domain.board_query import BoardQuery
 from service.use_cases import comparing_trials, reading
 from service.use_cases.service import Service
-from service.web import board, formats, leaderboard
+from service.web import formats
 from service.web.pages.parameters import Context, StudyName
+from service.web.pictures.side_by_side import overlaid
 from service.web.rendering import HEADERS, page
-from service.web.side_by_side import overlaid
+from service.web.tables import board, leaderboard
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,10 +18,10 @@ from service.use_cases import curves, reading
 from service.use_cases.curves import Wanted
 from service.use_cases.service import Service
 from service.web import formats
-from service.web.chart import Chart, study_chart
-from service.web.curve_view import HIDEABLE, CurveView, parse
-from service.web.history import history_chart
 from service.web.pages.parameters import Context, StudyName
+from service.web.pictures.chart import Chart, study_chart
+from service.web.pictures.curve_view import HIDEABLE, CurveView, parse
+from service.web.pictures.history import history_chart
 from service.web.rendering import page
 
 LINES = 400

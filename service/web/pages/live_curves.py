@@ -13,10 +13,10 @@ from service.store import studies
 from service.store.transaction import Transaction
 from service.use_cases import reading
 from service.use_cases.service import Service
-from service.web.chart import Frame, study_frame
-from service.web.curve_view import CurveView, parse
 from service.web.live.broadcaster import Shown, View
 from service.web.pages import curves
+from service.web.pictures.chart import Frame, study_frame
+from service.web.pictures.curve_view import CurveView, parse
 from service.web.rendering import render
 
 ALL_S = 30.0

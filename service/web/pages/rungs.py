@@ -8,10 +8,10 @@ from starlette.responses import Response
 from service.use_cases import reading
 from service.use_cases.rungs import rungs
 from service.use_cases.service import Service
-from service.web.evidence import grounds
 from service.web.pages.parameters import Context, StudyName
+from service.web.pictures.rungs import FATE_WORDS, ladders
 from service.web.rendering import page
-from service.web.rungs import FATE_WORDS, ladders
+from service.web.tables.evidence import grounds
 
 router = APIRouter(include_in_schema=False)
 

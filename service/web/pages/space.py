@@ -14,10 +14,10 @@ from caviar.contract.study import StudyEdit
 from service.use_cases import reading, submitting
 from service.use_cases.service import Service
 from service.use_cases.spaces import Fit, fit
-from service.web import space_form
+from service.web.forms import spaces as space_form
+from service.web.forms.rounds import Typed
 from service.web.pages.parameters import Context, StudyName
 from service.web.rendering import HEADERS, page
-from service.web.round_form import Typed
 
 _MAX_FIELDS = 1000
 

@@ -12,10 +12,11 @@ from service.domain.study_query import StudyQuery, StudySort
 from service.store.transaction import Transaction
 from service.use_cases import fleet, overview
 from service.use_cases.service import Service
-from service.web import listing, notices
-from service.web.listing import STUDIES_PER_PAGE
+from service.web import notices
 from service.web.pages.parameters import Context
 from service.web.rendering import page
+from service.web.tables import listing
+from service.web.tables.listing import STUDIES_PER_PAGE
 
 router = APIRouter(include_in_schema=False)
 

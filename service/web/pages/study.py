@@ -13,14 +13,14 @@ from service.store import studies
 from service.store.transaction import Transaction
 from service.use_cases import fleet, reading
 from service.use_cases.service import Service
-from service.web import board
-from service.web.board_tools import query_of
 from service.web.live.broadcaster import Shown, View
 from service.web.pages import curves
 from service.web.pages.board import leaderboard_context, requested, tidied
 from service.web.pages.live_curves import Frames
 from service.web.pages.parameters import Context, StudyName
 from service.web.rendering import page, render
+from service.web.tables import board
+from service.web.tables.board_tools import query_of
 
 router = APIRouter(include_in_schema=False)
 

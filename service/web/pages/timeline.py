@@ -15,8 +15,8 @@ from service.use_cases import reading
 from service.use_cases.service import Service
 from service.use_cases.timeline import timeline
 from service.web.pages.parameters import Context, StudyName
+from service.web.pictures.timeline import gantt
 from service.web.rendering import page
-from service.web.timeline import gantt
 
 _LAST = {"10 min": timedelta(minutes=10), "1 h": timedelta(hours=1), "6 h": timedelta(hours=6)}
 

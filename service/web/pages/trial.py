@@ -15,11 +15,12 @@ from caviar.contract.views import StudyView
 from service.store.transaction import Transaction
 from service.use_cases import controlling, neighbours, reading, repeating, snippets
 from service.use_cases.service import Service
-from service.web import attempts, board, configuration, evidence, formats
+from service.web import formats
 from service.web.pages.forms import Fields
 from service.web.pages.parameters import Context, TrialId
+from service.web.pictures.trial_curves import trial_picture
 from service.web.rendering import HEADERS, page
-from service.web.trial_curves import trial_picture
+from service.web.tables import attempts, board, configuration, evidence
 
 MAX_MEASURED = 500
 """Measurements in the table, the newest of them; all are in the JSON."""

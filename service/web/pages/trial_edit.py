@@ -9,10 +9,10 @@ from caviar.contract.errors import CaviarError
 from service.store.transaction import Transaction
 from service.use_cases import reading, submitting
 from service.use_cases.service import Service
-from service.web import configuration
 from service.web.pages.forms import Fields
 from service.web.pages.parameters import Context, TrialId
 from service.web.rendering import HEADERS, page
+from service.web.tables import configuration
 
 router = APIRouter(include_in_schema=False)
 

@@ -12,9 +12,9 @@ from caviar.contract.errors import NotFound
 from caviar.contract.states import WorkerMode
 from service.use_cases import controlling, fleet, neighbours
 from service.use_cases.service import Service
-from service.web.fleet import WorkerEntry, entry, hosts
 from service.web.pages.parameters import Context, WorkerId
 from service.web.rendering import HEADERS, page
+from service.web.tables.fleet import WorkerEntry, entry, hosts
 
 MAX_GONE = 50
 

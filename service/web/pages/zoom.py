@@ -15,11 +15,11 @@ from service.store.transaction import Transaction
 from service.use_cases import reading, steering
 from service.use_cases.service import Service
 from service.use_cases.zooming import zoom
-from service.web import round_form
+from service.web.forms import rounds as round_form
+from service.web.forms.rounds import Typed
 from service.web.pages.parameters import Context, StudyName
+from service.web.pictures.zoom import GRADE_WORDS, newest_windows, table_rows, zoom_map
 from service.web.rendering import HEADERS, page
-from service.web.round_form import Typed
-from service.web.zoom import GRADE_WORDS, newest_windows, table_rows, zoom_map
 
 _MAX_EARLIER = 8
 _MAX_FIELDS = 3000

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from service.api.authentication import COOKIE
 from tests.service.api.conftest import TOKEN
 
-_PUBLIC = {"/login", "/healthz", "/readyz", "/static/{digest}/{name}"}
+_PUBLIC = {"/login", "/healthz", "/readyz", "/static/{digest}/{name}", "/static/plotly/{version}/{name}"}
 _VALUES = {
     "name": "digits-mlp",
     "trial_id": "1",
@@ -22,6 +22,7 @@ _VALUES = {
     "after": "0",
     "verb": "pause",
     "epoch": "1",
+    "version": "0",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.web.study_overlay import _apart
+from service.web.pictures.study_overlay import _apart
 from tests.service.web.trials import ScriptedWorker
 
 

@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from caviar.contract.views import Improvement, StudyView
 from service.domain.study_query import SortOrder, StudyQuery, StudySort
-from service.web import listing
-from service.web.sparkline import history_axis, sparkline
+from service.web.pictures.sparkline import history_axis, sparkline
+from service.web.tables import listing
 from tests.service.web.trials import ScriptedWorker
 
 

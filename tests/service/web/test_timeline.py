@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from caviar.contract.timeline import Bar, BarKind, Lane, Timeline, WorkerTime
 from service.use_cases import timeline
-from service.web.timeline import gantt
+from service.web.pictures.timeline import gantt
 from tests.service.web.trials import ScriptedWorker
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

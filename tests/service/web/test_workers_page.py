@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 
 from caviar.contract.study import Requires
 from caviar.contract.views import WorkerView
-from service.web import fleet, formats
+from service.web import formats
+from service.web.tables import fleet
 from tests.service.web.trials import ScriptedWorker
 
 GIB = 2**30

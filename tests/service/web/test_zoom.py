@@ -12,7 +12,7 @@ from httpx2 import Response
 
 from caviar.contract.space import FloatParameter, IntParameter, Space
 from service.use_cases.zooming import pressures, widened
-from service.web.ticks import scale_ticks
+from service.web.pictures.ticks import scale_ticks
 from tests.service.web.trials import SPACE, ScriptedWorker
 
 ROUNDS = {"strategy": {"kind": "coarse_to_fine"}, "budget": {"max_trials": 60, "max_epochs": 1}}

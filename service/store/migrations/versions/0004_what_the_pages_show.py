@@ -79,6 +79,9 @@ def upgrade() -> None:
     op.add_column(
         "trials", sa.Column("note", sa.Text(), server_default="", nullable=False, comment="what people say of it")
     )
+    # With the number, pages of the leaderboard far down are found in the index alone.
+    op.create_index(op.f("ix_trials_study_id_value_number"), "trials", ["study_id", "value", "number"])
+    op.drop_index(op.f("ix_trials_study_id_value"), table_name="trials")
     op.create_index(op.f("ix_trials_study_id_params_digest"), "trials", ["study_id", "params_digest"])
     _fill()
 
@@ -86,6 +89,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take this revision back."""
     op.drop_index(op.f("ix_trials_study_id_params_digest"), table_name="trials")
+    op.create_index(op.f("ix_trials_study_id_value"), "trials", ["study_id", "value"])
+    op.drop_index(op.f("ix_trials_study_id_value_number"), table_name="trials")
     op.drop_column("trials", "note")
     op.drop_column("trials", "tags")
     op.drop_column("trials", "params_digest")

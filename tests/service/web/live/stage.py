@@ -41,6 +41,7 @@ class Stage:
         failure: What a rendering fails with.
         gate: Renderings wait while it is not set.
         begun: Set by each rendering as it begins.
+        pace: Allows renderings.
     """
 
     def __init__(self) -> None:
@@ -56,7 +57,8 @@ class Stage:
         self.gate.set()
         self.begun = threading.Event()
         view = View("view", 1, self._render, lambda: self.standing)
-        self.broadcaster = Broadcaster(view, self.feed, Pace(1.0))
+        self.pace = Pace(1.0)
+        self.broadcaster = Broadcaster(view, self.feed, self.pace)
 
     def _render(self) -> Shown:
         self.begun.set()

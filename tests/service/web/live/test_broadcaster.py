@@ -51,6 +51,19 @@ def test_all_pages_get_the_same_bytes_of_one_rendering() -> None:
     perform(story)
 
 
+def test_points_go_on_while_nothing_more_may_be_rendered() -> None:
+    async def story(stage: Stage) -> None:
+        page = await _greeted(stage)
+        await stage.pace.run(lambda: (None, 1000.0))
+        rendered = stage.num_rendered
+        stage.happen(b="2")
+        news = await page.news()
+        assert news == {"seq": 1, "curves": {"steps": [["point", 7, 3, 2, 0.5]]}}
+        assert stage.num_rendered == rendered
+
+    perform(story)
+
+
 def test_a_page_of_an_unknown_state_gets_everything_once() -> None:
     async def story(stage: Stage) -> None:
         page = stage.open(0)

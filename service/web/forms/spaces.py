@@ -12,7 +12,7 @@ from caviar.contract.errors import FieldError, InvalidRequest, field_errors
 from caviar.contract.space import CategoricalParameter, Parameter, Space
 from service.use_cases.zooming import widened
 from service.web import formats
-from service.web.round_form import Typed, number
+from service.web.forms.rounds import Typed, number
 
 End = Literal["lower", "upper"]
 _FIELDS = {"lower": "low", "upper": "high"}

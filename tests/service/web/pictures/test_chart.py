@@ -9,7 +9,7 @@ import pytest
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import Metric
 from caviar.contract.views import Curve
-from service.web.chart import Chart, Line, study_chart
+from service.web.pictures.chart import Chart, Line, study_chart
 
 
 def curve(number: int, values: list[float], state: TrialState = TrialState.COMPLETE) -> Curve:

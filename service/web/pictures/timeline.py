@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from caviar.contract.timeline import Bar, BarKind, Timeline, WorkerTime
 from service.web import formats
-from service.web.axes import Tick
+from service.web.pictures.axes import Tick
 
 SIDE = 1000
 KIND_WORDS = {

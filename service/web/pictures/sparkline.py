@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from caviar.contract.views import Improvement, StudyView
 from service.web import formats
-from service.web.axes import ValueAxis, value_axis
+from service.web.pictures.axes import ValueAxis, value_axis
 
 _WIDTH = 100
 # Room for the mark at either end.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from caviar.contract.space import FloatParameter, IntParameter
 from service.web import formats
-from service.web.axes import Tick
+from service.web.pictures.axes import Tick
 
 _MIN_GAP = 0.17
 _FEW, _MOST = 3, 6

@@ -9,9 +9,9 @@ import pytest
 
 from caviar.contract.study import Metric
 from caviar.contract.views import AttemptView, BestTrial, MeasurementView, TrialDetail
-from service.web.chart import Chart
-from service.web.trial_curves import families, trial_chart, trial_picture
-from tests.service.web.test_history import study
+from service.web.pictures.chart import Chart
+from service.web.pictures.trial_curves import families, trial_chart, trial_picture
+from tests.service.web.pictures.test_history import study
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

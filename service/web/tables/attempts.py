@@ -8,8 +8,9 @@ from datetime import datetime
 
 from caviar.contract.states import AttemptEnd, Outcome
 from caviar.contract.views import AttemptView, TrialDetail
-from service.web import evidence, formats
-from service.web.fleet import circumstances
+from service.web import formats
+from service.web.tables import evidence
+from service.web.tables.fleet import circumstances
 
 _ENDED = {
     AttemptEnd.STOPPED: "was told to stop",

@@ -13,7 +13,7 @@ from caviar.contract.states import TrialState
 from caviar.contract.study import Metric
 from caviar.contract.views import Curve
 from service.web import formats
-from service.web.axes import Scale, Tick, ValueAxis, epoch_ticks, last_epoch, value_axis
+from service.web.pictures.axes import Scale, Tick, ValueAxis, epoch_ticks, last_epoch, value_axis
 
 # Marks at the ends of lines would be cut in halves at the edges of the plot.
 _SIDE_MARGIN = 0.015

@@ -13,8 +13,8 @@ from service.search.carrying import carried_windows
 from service.search.windows import whole_space
 from service.use_cases.zooming import Pressure, Zoom
 from service.web import formats
-from service.web.axes import Tick
-from service.web.ticks import scale_ticks
+from service.web.pictures.axes import Tick
+from service.web.pictures.ticks import scale_ticks
 
 SIDE = 1000
 """Width and height of a panel in its own units; the page stretches it."""

@@ -10,8 +10,8 @@ import pytest
 from caviar.contract.states import TrialState
 from caviar.contract.study import Metric, StudySpec
 from caviar.contract.views import Curve, History, Improvement, RoundView, StudyView
-from service.web.chart import Chart
-from service.web.history import history_chart
+from service.web.pictures.chart import Chart
+from service.web.pictures.history import history_chart
 
 BEGUN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SPEC = {"name": "s", "objective": {"name": "o"}, "space": {"x": {"type": "float", "low": 0.0, "high": 1.0}}}

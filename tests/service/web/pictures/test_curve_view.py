@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from caviar.contract.errors import InvalidRequest
 from caviar.contract.states import TrialState
 from service.use_cases.curves import Gate
-from service.web.curve_view import HIDEABLE, CurveView, parse
+from service.web.pictures.curve_view import HIDEABLE, CurveView, parse
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 names = st.sampled_from(["", "val_loss", "a/b"])

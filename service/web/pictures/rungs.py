@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from caviar.contract.rungs import Bracket, Fate, Rung, RungEntry, Rungs
 from service.web import formats
-from service.web.axes import Tick, ValueAxis, value_axis
-from service.web.evidence import grounds
+from service.web.pictures.axes import Tick, ValueAxis, value_axis
+from service.web.tables.evidence import grounds
 
 SIDE = 1000
 FATE_WORDS = {

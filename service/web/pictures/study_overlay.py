@@ -8,8 +8,8 @@ from datetime import datetime
 
 from caviar.contract.catalogue import ComparedStudy
 from service.web import formats
-from service.web.axes import HEIGHT, Tick, count_ticks, duration_ticks, value_axis
-from service.web.sparkline import history_axis
+from service.web.pictures.axes import HEIGHT, Tick, count_ticks, duration_ticks, value_axis
+from service.web.pictures.sparkline import history_axis
 
 _WIDTH = 1000
 # What is left is room for the marks at the ends of the lines.

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.web.axes import HEIGHT, ValueAxis, count_ticks, duration_ticks, epoch_ticks, last_epoch, value_axis
+from service.web.pictures.axes import (
+    HEIGHT,
+    ValueAxis,
+    count_ticks,
+    duration_ticks,
+    epoch_ticks,
+    last_epoch,
+    value_axis,
+)
 
 finite = st.floats(-1e12, 1e12, allow_nan=False)
 curves = st.lists(st.lists(finite, max_size=8), max_size=12)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from caviar.contract.ranking import ComparedTrial
 from caviar.contract.study import Metric
 from service.web import formats
-from service.web.axes import last_epoch, value_axis
-from service.web.chart import Chart, Label, Line, Mark, best_value, epoch_frame
+from service.web.pictures.axes import last_epoch, value_axis
+from service.web.pictures.chart import Chart, Label, Line, Mark, best_value, epoch_frame
 
 _ROOM = 0.06
 _LEAST_DISTANCE = 6.0

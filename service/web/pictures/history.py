@@ -7,8 +7,8 @@ from datetime import datetime
 
 from caviar.contract.views import Curve, History, Improvement, RoundView, StudyView
 from service.web import formats
-from service.web.axes import Scale, Tick, count_ticks, duration_ticks, value_axis
-from service.web.chart import Chart, Dot, Frame, Line, Mark, Note, best_value, up_ticks
+from service.web.pictures.axes import Scale, Tick, count_ticks, duration_ticks, value_axis
+from service.web.pictures.chart import Chart, Dot, Frame, Line, Mark, Note, best_value, up_ticks
 
 _MAX_ROUND_WORDS = 16
 _MAX_DOTS = 300

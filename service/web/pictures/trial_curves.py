@@ -9,8 +9,8 @@ from caviar.contract.study import EarlyStopping
 from caviar.contract.views import AttemptView, MeasurementView, StudyView, TrialDetail
 from service.use_cases.curves import direction, partner
 from service.web import formats
-from service.web.axes import last_epoch, value_axis
-from service.web.chart import Chart, Frame, Line, Mark, Note, epoch_frame
+from service.web.pictures.axes import last_epoch, value_axis
+from service.web.pictures.chart import Chart, Frame, Line, Mark, Note, epoch_frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from caviar.contract.space import CategoricalParameter, Space
 from caviar.contract.study import Metric
 from caviar.contract.views import StudyView
 from service.domain.board_query import COLUMNS, BoardQuery, short_name
-from service.web import board, formats
-from service.web.evidence import grounds
+from service.web import formats
+from service.web.tables import board
+from service.web.tables.evidence import grounds
 
 MAX_USUAL_PARAMETERS = 10
 """Columns of parameters that are shown unless the reader chooses."""

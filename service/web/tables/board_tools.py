@@ -19,8 +19,9 @@ from service.domain.board_query import (
     short_name,
 )
 from service.domain.board_texts import choice_text
-from service.web import board, formats
-from service.web.leaderboard import ANCHOR, parameter_hint
+from service.web import formats
+from service.web.tables import board
+from service.web.tables.leaderboard import ANCHOR, parameter_hint
 
 MAX_FIELDS = 24
 MAX_ROWS = 200

@@ -11,7 +11,7 @@ from caviar.contract.space import CategoricalParameter, Parameter, Space
 from caviar.contract.study import OpenRound, WindowEdit
 from caviar.contract.views import RoundView, WindowView
 from service.web import formats
-from service.web.zoom import end_text, newest_windows
+from service.web.pictures.zoom import end_text, newest_windows
 
 Typed = Mapping[str, str]
 """What a form sent, by field."""

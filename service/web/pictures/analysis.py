@@ -12,9 +12,9 @@ from caviar.contract.states import TrialState
 from service.domain.board_query import Condition, OneOf, Range, short_name
 from service.domain.board_texts import choice_text
 from service.web import formats
-from service.web.axes import Tick, ValueAxis, value_axis
-from service.web.brushes import PARAMS, VALUE
-from service.web.ticks import scale_ticks
+from service.web.pictures.axes import Tick, ValueAxis, value_axis
+from service.web.pictures.brushes import PARAMS, VALUE
+from service.web.pictures.ticks import scale_ticks
 
 SIDE = 1000
 _SCALE_WORDS = {"linear": "linear", "log": "log", "reverse_log": "1−x log", "logit": "logit"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from caviar.contract.study import Metric
-from service.web import evidence
+from service.web.tables import evidence
 
 ASHA = {"rule": "asha", "epoch": 9, "rung": 8, "value": 0.41, "threshold": 0.32, "rank": 12, "kept": 9, "peers": 27}
 PLACE = "asha, rung 8: 0.41 is number 12 of 28 that came here"

@@ -13,7 +13,7 @@ from caviar.contract.errors import FieldError, InvalidRequest
 from caviar.contract.states import TrialState
 from caviar.contract.study import MetricName
 from service.use_cases import curves
-from service.web.axes import Scale
+from service.web.pictures.axes import Scale
 
 HIDEABLE = (
     TrialState.RUNNING,

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from caviar.contract.states import StudyState
 from caviar.contract.views import Improvement, StudyPage, StudyView
 from service.domain.study_query import SortOrder, StudyQuery, StudySort
-from service.web import board
-from service.web.sparkline import Sparkline, sparkline
+from service.web.pictures.sparkline import Sparkline, sparkline
+from service.web.tables import board
 
 STUDIES_PER_PAGE = 50
 

@@ -1,0 +1,1 @@
+"""What is drawn: curves, maps, charts, as marks ready to be written down."""
