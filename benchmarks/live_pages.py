@@ -11,25 +11,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx2
 import psutil
 from sqlalchemy import select, update
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.serving import TOKEN, serving
 from benchmarks.synthetic import SPACE, make
 from caviar.contract.study import StudySpec
 from service.store import migrations, schema
@@ -37,11 +33,9 @@ from service.store.engine import connect, write
 from service.use_cases import submitting
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TOKEN = "a-token-of-the-benchmark-only"
 _STUDY = "busy"
 _OBJECTIVE = "mlp"
 _MAX_EPOCHS = 27
-_START_S = 120.0
 _WARM_UP_S = 5.0
 _EXTRA_PERCENT, _LATENCY_S = 20.0, 1.0
 
@@ -97,30 +91,6 @@ def _prepare(home: Path, num_old: int) -> None:
         engine.dispose()
 
 
-@contextmanager
-def _serving(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "caviar.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, "CAVIAR_HOME": str(home), "CAVIAR_TOKEN": _TOKEN}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    origin, end = f"http://127.0.0.1:{port}", time.monotonic() + _START_S
-    try:
-        while True:
-            try:
-                httpx2.get(f"{origin}/healthz")
-                break
-            except httpx2.TransportError:
-                if process.poll() is not None or time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-        yield origin, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def _spawn(module: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"benchmarks.live.{module}", *map(str, arguments)]
     return subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -139,7 +109,7 @@ def _percent(process: psutil.Process, seconds: float) -> float:
 
 
 def _watched(origin: str, service: psutil.Process, given: argparse.Namespace, found: _Found) -> list[list[float]]:
-    readers = _spawn("readers", origin, _TOKEN, _STUDY, given.pages, given.seconds + 2)
+    readers = _spawn("readers", origin, TOKEN, _STUDY, given.pages, given.seconds + 2)
     if readers.stdout is None or readers.stdout.readline() != "ready\n":
         raise SystemExit("the pages did not all connect")
     found.busy.append(_percent(service, given.seconds))
@@ -153,8 +123,8 @@ def _measure(num_old: int, given: argparse.Namespace) -> _Found:
     found, arrived = _Found(), []
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder), num_old)
-        with _serving(Path(folder)) as (origin, service):
-            load = _spawn("load", origin, _TOKEN, _OBJECTIVE, given.rate, _MAX_EPOCHS)
+        with serving(Path(folder)) as (origin, service):
+            load = _spawn("load", origin, TOKEN, _OBJECTIVE, given.rate, _MAX_EPOCHS)
             time.sleep(_WARM_UP_S)
             # The first proposal of a process reads all trials; that is not what is measured.
             while _percent(service, 1.0) > 90:

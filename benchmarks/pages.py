@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,14 +21,13 @@ import httpx2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.serving import TOKEN, serving
 from benchmarks.synthetic import make
 from service.store import migrations
 from service.store.engine import connect
 
 STUDY = "synthetic"
-TOKEN = "a-token-of-the-benchmark-only"
 _SERVER_MS, _PAGE_BYTES, _CURVES_BYTES, _PAINT_MS = 150.0, 300_000, 500_000, 1000.0
-_START_S = 60.0
 _PAGES = {
     "studies": "/",
     "leaderboard": "/studies/{study}",
@@ -55,31 +49,6 @@ _JSON = {
     "leaderboard as JSON": "/api/v1/studies/{study}/leaderboard",
 }
 _PAINTED = ("studies", "leaderboard", "curves", "zoom map", "analysis", "timeline")
-
-
-@contextmanager
-def serving(home: Path) -> Iterator[str]:
-    """A service process on the database of a folder, for as long as the block lasts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "caviar.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, "CAVIAR_HOME": str(home), "CAVIAR_TOKEN": TOKEN}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    origin, end = f"http://127.0.0.1:{port}", time.monotonic() + _START_S
-    try:
-        while True:
-            try:
-                httpx2.get(f"{origin}/healthz")
-                break
-            except httpx2.TransportError:
-                if process.poll() is not None or time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-        yield origin
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _fetch(client: httpx2.Client, path: str, repeats: int) -> tuple[list[float], int, int]:
@@ -144,7 +113,7 @@ def main() -> None:
         engine = connect(database)
         make(engine, name=STUDY, num_trials=given.trials, seed=7, now=datetime.now(UTC))
         engine.dispose()
-        with serving(Path(folder)) as origin:
+        with serving(Path(folder)) as (origin, _):
             headers = {"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "identity"}
             with httpx2.Client(base_url=origin, headers=headers, timeout=120.0) as client:
                 print(f"{given.trials:,} trials, {given.repeats} fetches each")

@@ -24,6 +24,7 @@ from caviar.contract.space import CategoricalParameter, Params, Space
 from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState
 from caviar.contract.study import StudySpec
 from service.domain.repeats import params_digest
+from service.search.rungs import RungOptions
 from service.search.windows import whole_space
 from service.store import migrations, schema
 from service.store.engine import Engine, connect, write
@@ -54,8 +55,8 @@ SPACE: dict[str, Any] = {
 """As many parameters, of as many kinds, as people search."""
 
 _MAX_EPOCHS = 27
-_RUNGS = (1, 3, 9)
-_KEPT = 1 / 3
+_PRUNER = RungOptions(promote=False)
+_RUNGS = _PRUNER.epochs(_MAX_EPOCHS)
 _WORKERS = 4
 _SLOTS = 4
 _ROUNDS = 40
@@ -195,13 +196,23 @@ class _Teller:
         seen, threshold = self.rungs[epoch], self.thresholds[epoch]
         seen.append(value)
         if len(seen) % 64 == 0:
-            self.thresholds[epoch] = float(np.quantile(seen[-2000:], _KEPT))
-        evidence = {"rule": "asha", "epoch": epoch, "value": value, "rung": _RUNGS.index(epoch), "peers": len(seen)}
-        if math.isfinite(threshold):
-            story.decisions[epoch] = {**evidence, "threshold": threshold}
+            self.thresholds[epoch] = float(np.quantile(seen[-2000:], 1 / _PRUNER.reduction_factor))
+        recent = seen[-200:]
+        rank = 1 + sum(other < value for other in recent) * len(seen) // len(recent)
+        evidence = {
+            "rule": "asha",
+            "epoch": epoch,
+            "rung": epoch,
+            "value": value,
+            "threshold": threshold if math.isfinite(threshold) else None,
+            "rank": rank,
+            "kept": len(seen) // _PRUNER.reduction_factor,
+            "peers": len(seen),
+        }
+        story.decisions[epoch] = evidence
         if value <= threshold:
             return False
-        self._end(story, TrialState.PRUNED, StopReason.PRUNED, epoch, {**evidence, "threshold": threshold})
+        self._end(story, TrialState.PRUNED, StopReason.PRUNED, epoch, evidence)
         return True
 
     def _end(self, story: _Story, state: TrialState, reason: StopReason, epoch: int, evidence: dict[str, Any]) -> None:
@@ -249,7 +260,7 @@ def _spec(name: str, num_trials: int, seed: int) -> StudySpec:
         "objective": {"name": "mlp", "config": {"dataset": "digits"}},
         "space": SPACE,
         "strategy": {"kind": "coarse_to_fine"},
-        "pruner": {"kind": "asha"},
+        "pruner": {"kind": "asha", "promote": False},
         "budget": {"max_trials": 2 * num_trials, "max_epochs": _MAX_EPOCHS},
         "tags": {"origin": "made-up"},
         "seed": seed,

@@ -16,6 +16,13 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 DEADLINE_MS = 20_000
+SETTLED = """() => {
+  const main = document.getElementById("main");
+  const follows = ["live", "changes", "poll"].some((name) => name in main.dataset);
+  const state = document.getElementById("live")?.dataset.state;
+  return !document.querySelector("[aria-busy=true], #picture[hidden]") && !(follows && state === "still");
+}"""
+"""Whether all of a page is there, what its scripts fetch and draw included."""
 expect.set_options(timeout=DEADLINE_MS)
 
 
@@ -89,4 +96,4 @@ def page_of(browser: Browser, origin: str, token: str | None, **context: Any) ->
         opened.close()
 
 
-__all__ = ["Page", "Watch", "page_of", "running", "sync_playwright"]
+__all__ = ["SETTLED", "Page", "Watch", "page_of", "running", "sync_playwright"]

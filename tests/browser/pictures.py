@@ -16,7 +16,7 @@ import yaml
 from playwright.sync_api import Browser
 
 from caviar import Client
-from tests.browser.chromium import page_of, running, sync_playwright
+from tests.browser.chromium import SETTLED, page_of, running, sync_playwright
 from tests.e2e.processes import TOKEN, site, until
 
 _WIDE, _PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -86,7 +86,7 @@ def take(browser: Browser, origin: str, token: str, paths: dict[str, str], into:
             with page_of(browser, origin, token, viewport=viewport, color_scheme=scheme) as (page, watch):
                 for name in names:
                     page.goto(paths[name])
-                    page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+                    page.wait_for_function(SETTLED)
                     suffix = "" if not is_all and kind == "-wide-light" else kind
                     page.screenshot(path=into / f"{name}{suffix}.png")
                 watch.check()

@@ -14,6 +14,7 @@ const MARGIN = 0.015;
 const LONGEST_WAIT_MS = 1200;
 let contour = null;
 let points = null;
+let turns = 0;
 
 function ticksOf(select) {
   const told = select.selectedOptions[0].dataset.ticks.split("\t").filter(Boolean).map((tick) => {
@@ -100,8 +101,11 @@ async function asked(path) {
 }
 
 async function show() {
+  const turn = ++turns;
   const pair = `x=${encodeURIComponent(form.x.value)}&y=${encodeURIComponent(form.y.value)}`;
   const [[isGood, answer], [, sample]] = await Promise.all([asked(`/contour?${pair}`), points ? [true, points] : asked("/points")]);
+  // Of two choices in quick succession, the answer to the first may come last.
+  if (turn !== turns) return;
   points = sample;
   problem.textContent = isGood ? "" : form.x.value === form.y.value ? "Choose two different parameters." : answer.detail;
   panel.hidden = !isGood;
