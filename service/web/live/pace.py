@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -25,14 +26,16 @@ class Pace:
         spent_s: Processor seconds that they took.
     """
 
-    def __init__(self, share: float, *, burst_s: float = _BURST_S) -> None:
+    def __init__(self, share: float, *, burst_s: float = _BURST_S, clock: Callable[[], float] = time.monotonic) -> None:
         """Start with the full allowance.
 
         Args:
             share: Of one processor, in (0, 1].
             burst_s: Processor seconds that may be spent at once after a rest.
+            clock: Tells seconds; tests put their own.
         """
         self._share, self._burst_s = share, burst_s
+        self._clock = clock
         self._turn = asyncio.Lock()
         self._allowance_s = burst_s
         self._counted_at = -math.inf
@@ -55,7 +58,7 @@ class Pace:
         return max(0.0, -self._allowance() / self._share)
 
     def _allowance(self) -> float:
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         grown = self._allowance_s + self._share * (now - self._counted_at)
         self._allowance_s, self._counted_at = min(grown, self._burst_s), now
         return self._allowance_s

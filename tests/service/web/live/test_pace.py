@@ -16,31 +16,42 @@ def _spend(cost_s: float) -> tuple[None, float]:
     return None, cost_s
 
 
-def _paused(pace: Pace, costs: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long each of some renderings waits, on a clock that nothing but these waits moves."""
-    clock, waits = [0.0], []
+class _Clock:
+    """Stands still but for the waits of renderings, which it notes."""
 
-    async def rest(seconds: float) -> None:
-        waits.append(seconds)
-        clock[0] += seconds
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    async def rest(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now_s += seconds
+
+
+def _paused(pace: Pace, costs: list[float], clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each of some renderings waits."""
+    monkeypatch.setattr("service.web.live.pace.asyncio.sleep", clock.rest)
 
     async def story() -> None:
-        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock[0], raising=False)
-        monkeypatch.setattr("service.web.live.pace.asyncio.sleep", rest)
         for cost_s in costs:
             await pace.run(partial(_spend, cost_s))
 
     asyncio.run(story())
-    return waits
+    return clock.waits
 
 
 def test_within_the_allowance_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _paused(Pace(0.1, burst_s=1.0), [0.5, 0.5, 0.0], monkeypatch) == [0.0, 0.0, 0.0]
+    clock = _Clock()
+    assert _paused(Pace(0.1, burst_s=1.0, clock=clock), [0.5, 0.5, 0.0], clock, monkeypatch) == [0.0, 0.0, 0.0]
 
 
 def test_in_the_long_run_renderings_take_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace = Pace(0.1, burst_s=0.2)
-    waits = _paused(pace, [0.03] * 100, monkeypatch)
+    clock = _Clock()
+    pace = Pace(0.1, burst_s=0.2, clock=clock)
+    waits = _paused(pace, [0.03] * 100, clock, monkeypatch)
     assert pace.spent_s == pytest.approx(3.0)
     assert pace.num_turns == 100
     # Three seconds less the allowance at a tenth; the last one is not paid off.
@@ -48,7 +59,9 @@ def test_in_the_long_run_renderings_take_their_share(monkeypatch: pytest.MonkeyP
 
 
 def test_a_costly_one_is_paid_off_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _paused(Pace(0.5, burst_s=0.1), [1.1, 0.0, 0.0], monkeypatch) == pytest.approx([0.0, 2.0, 0.0])
+    clock = _Clock()
+    pace = Pace(0.5, burst_s=0.1, clock=clock)
+    assert _paused(pace, [1.1, 0.0, 0.0], clock, monkeypatch) == pytest.approx([0.0, 2.0, 0.0])
 
 
 def test_renderings_do_not_run_at_the_same_time() -> None:
