@@ -137,7 +137,11 @@ def written_label(text: str) -> str:
 
 def short(value: float) -> str:
     """A number of a field that knows it is one: 1.0 is written 1."""
-    return str(int(value)) if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15) else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    # A zero may have a sign, which an integer has no room for.
+    is_whole = value.is_integer() and abs(value) < 1e15 and str(value) != "-0.0"
+    return str(int(value)) if is_whole else repr(value)
 
 
 def duration(text: str) -> int | float:

@@ -32,6 +32,14 @@ def test_a_study_comes_back_from_its_form(spec: StudySpec) -> None:
     assert text_of(found.spec) == text_of(spec)
 
 
+def test_a_zero_keeps_its_sign() -> None:
+    space = {"x": {"type": "float", "low": -0.0, "high": 1.0}}
+    spec = StudySpec.model_validate({"name": "a", "objective": {"name": "A"}, "space": space})
+    found = read(from_pairs(pairs(filled(spec))))
+    assert found.spec is not None
+    assert text_of(found.spec) == text_of(spec)
+
+
 @given(studies())
 def test_a_study_comes_back_from_every_text(spec: StudySpec) -> None:
     body = texts.minimal(spec, None)
