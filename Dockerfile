@@ -13,7 +13,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 FROM python AS wheel
 WORKDIR /src
 COPY constraints/build.txt constraints/build.txt
-RUN pip install --require-hashes -r constraints/build.txt
+RUN pip install --no-deps --require-hashes -r constraints/build.txt
 COPY . .
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
@@ -27,7 +27,7 @@ WORKDIR /var/lib/caviar
 
 FROM caviar AS service
 RUN --mount=type=bind,source=constraints,target=/constraints \
-    pip install --require-hashes -r /constraints/service.txt
+    pip install --no-deps --require-hashes -r /constraints/service.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl
 USER 10001
@@ -38,7 +38,7 @@ CMD ["caviar", "serve", "--host", "0.0.0.0", "--port", "8700"]
 
 FROM caviar AS worker
 RUN --mount=type=bind,source=constraints,target=/constraints \
-    pip install --require-hashes -r /constraints/worker-cpu.txt
+    pip install --no-deps --require-hashes -r /constraints/worker-cpu.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl
 USER 10001
@@ -48,7 +48,7 @@ CMD ["caviar", "work", "--cpu-slots", "1"]
 
 FROM caviar AS worker-gpu
 RUN --mount=type=bind,source=constraints,target=/constraints \
-    pip install --require-hashes -r /constraints/worker-gpu.txt
+    pip install --no-deps --require-hashes -r /constraints/worker-gpu.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl
 USER 10001

@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV): about 120 packages, 700 MB; a minute or two with a fast network"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -43,7 +43,7 @@ def read_points(
     ] = sampling.USUAL_POINTS,
     states: Annotated[
         list[TrialState], Query(description="Only trials in these states; repeat it for several.", max_length=7)
-    ] = [],  # noqa: B006 - FastAPI copies it, and shows it in the document
+    ] = [],  # noqa: B006  # FastAPI copies it, and shows it in the document
 ) -> Points:
     """Read a sample of trials column by column, for pictures: the best ones, those that run, an even part of all."""
     with service.reading() as tx:

@@ -50,11 +50,11 @@ def read_leaderboard(
     name: StudyName,
     *,
     state: _States = [],  # noqa: B006  # FastAPI copies it
-    where: _Where = [],  # noqa: B006
+    where: _Where = [],  # noqa: B006  # FastAPI copies it
     q: _Text = "",
     sort: _Sort = "rank",
-    columns: _Columns = [],  # noqa: B006
-    pin: _Pins = [],  # noqa: B006
+    columns: _Columns = [],  # noqa: B006  # FastAPI copies it
+    pin: _Pins = [],  # noqa: B006  # FastAPI copies it
     limit: Limit = 50,
     after: Offset = 0,
     kind: Annotated[Literal["json", "csv"], Query(alias="format", description="Kind of answer.")] = "json",
