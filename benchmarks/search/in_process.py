@@ -15,6 +15,7 @@ from caviar.contract.states import Decision, Outcome
 from caviar.contract.study import StudySpec
 from caviar.contract.views import StudyView
 from service import logs
+from service.domain.principal import SYSTEM
 from service.store import migrations
 from service.store.engine import connect
 from service.use_cases import claiming, finishing, reading, registering, reporting, submitting
@@ -87,7 +88,8 @@ class InProcess:
         """Start the service, register the worker, submit the study."""
         logs.configure("warning", "console")
         self._folder = scratch()
-        self.service = Service(connect(new_database(self._folder.name)), lease_ttl_s=_LEASE_TTL_S, clock=self.clock)
+        service = Service(connect(new_database(self._folder.name)), lease_ttl_s=_LEASE_TTL_S, clock=self.clock)
+        self.service = service.acting_for(SYSTEM)
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(self._start())
         offer = RegisterWorker(

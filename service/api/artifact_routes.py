@@ -6,7 +6,7 @@ Bodies are the bytes of the files. They pass through in portions, so these route
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
 from starlette.requests import ClientDisconnect
@@ -20,8 +20,9 @@ from service.use_cases.keeping import Incoming, Keeper, Outgoing
 router = APIRouter()
 
 
-def _keeper(request: Request) -> Keeper:
-    return cast(Keeper, request.app.state.keeper)
+async def _keeper(request: Request) -> Keeper:
+    keeper: Keeper = request.app.state.keeper
+    return keeper.acting_for(request.state.principal)
 
 
 BINARY = "application/octet-stream"

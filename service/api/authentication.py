@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from caviar.contract.errors import CaviarError, Forbidden, NotFound, Unauthorized
 from service.api.problems import answer
+from service.domain.principal import Principal
 from service.use_cases import identity
-from service.use_cases.identity import Principal
 from service.use_cases.service import Service
 
 COOKIE = "caviar_session"

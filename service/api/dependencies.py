@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
 from service.use_cases.service import Service
 
 
-def _service(request: Request) -> Service:
-    return cast(Service, request.app.state.service)
+def service_of(request: Request) -> Service:
+    """The service, for the one who makes a request."""
+    service: Service = request.app.state.service
+    return service.acting_for(request.state.principal)
+
+
+async def _service(request: Request) -> Service:
+    # A coroutine, because a plain function would cost every request a thread.
+    return service_of(request)
 
 
 CurrentService = Annotated[Service, Depends(_service)]

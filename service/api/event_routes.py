@@ -15,7 +15,7 @@ from caviar.contract.errors import CaviarError, FieldError, InvalidRequest, NotF
 from service.api.dependencies import CurrentService, StudyName
 from service.store import events, studies
 from service.store.transaction import Event
-from service.use_cases import reading
+from service.use_cases import access, reading
 from service.use_cases.service import Service
 
 router = APIRouter(tags=["events"])
@@ -60,7 +60,7 @@ def _start(after: int | None, last_event_id: str | None) -> int:
 
 def _study_id(service: Service, name: str) -> int:
     with service.reading() as tx:
-        return int(studies.get(tx, name).id)
+        return int(access.study(tx, name).id)
 
 
 async def _stream(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[bytes]:

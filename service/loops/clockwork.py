@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from service.domain.principal import SYSTEM
 from service.use_cases import expiring
 from service.use_cases.service import Service
 
@@ -51,7 +52,7 @@ class Clockwork:
             service: Whose leases it watches.
             monotonic: Seconds by a clock that is never moved.
         """
-        self._service = service
+        self._service = service.acting_for(SYSTEM)
         self._monotonic = monotonic
         self._last: _Tick | None = None
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from service.domain.principal import SYSTEM
 from service.use_cases import sweeping
 from service.use_cases.keeping import Keeper
 
@@ -21,7 +22,7 @@ class Sweeper:
 
     def __init__(self, keeper: Keeper) -> None:
         """Sweep the store of a keeper."""
-        self._keeper = keeper
+        self._keeper = keeper.acting_for(SYSTEM)
         self._orphans_at: datetime | None = None
 
     async def run(self) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select, true
 
 from caviar.contract.errors import FieldError, InvalidRequest
 from caviar.contract.states import StudyState
@@ -38,7 +38,7 @@ def page(tx: Transaction, query: StudyQuery) -> Records:
     turned = [column.desc() if query.is_descending else column.asc() for column in (key, studies.c.id)]
     statement: Select[Any] = (
         select(*_COLUMNS)
-        .where(*_conditions(tx, query))
+        .where(visible(tx), *_conditions(tx, query))
         .order_by(key.is_(None), *turned)
         .limit(query.limit + 1)
         .offset(query.offset)
@@ -51,19 +51,31 @@ def page(tx: Transaction, query: StudyQuery) -> Records:
 
 
 def named(tx: Transaction, names: Sequence[str]) -> Records:
-    """The studies of these names, as far as there are any, in rows as those of `page`."""
-    return tx.read(select(*_COLUMNS).where(studies.c.name.in_(names))).all()
+    """The studies of these names, as far as there are any for the one who acts, in rows as those of `page`."""
+    return tx.read(select(*_COLUMNS).where(visible(tx), studies.c.name.in_(names))).all()
+
+
+def visible(tx: Transaction) -> ColumnElement[bool]:
+    """The condition that a study exists for the one who acts; without anybody, none does."""
+    if tx.actor is None:
+        return false()
+    scope = tx.actor.scope
+    if scope is None:
+        return true()
+    # Not by LIKE, for which SQLite takes upper and lower case as equal.
+    beginnings = [func.substr(studies.c.name, 1, len(start)) == start for start in scope.beginnings]
+    return or_(studies.c.name.in_(scope.names), *beginnings)
 
 
 def names_beginning(tx: Transaction, start: str, *, is_whole: bool = False) -> set[str]:
-    """Names of studies that begin so; only the one that is equal if `is_whole`."""
+    """Names of studies that begin so, as the one who acts sees them; only the one that is equal if `is_whole`."""
     condition = studies.c.name == start if is_whole else studies.c.name.startswith(start, autoescape=True)
-    return set(tx.read(select(studies.c.name).where(condition)).scalars())
+    return set(tx.read(select(studies.c.name).where(visible(tx), condition)).scalars())
 
 
 def counts(tx: Transaction, query: StudyQuery) -> dict[StudyState, int]:
     """Numbers of the studies that are searched for, by state; the states of the query do not matter."""
-    statement = select(studies.c.state, func.count().label("amount")).where(*_conditions(tx, query))
+    statement = select(studies.c.state, func.count().label("amount")).where(visible(tx), *_conditions(tx, query))
     return {StudyState(row.state): row.amount for row in tx.read(statement.group_by(studies.c.state))}
 
 
@@ -135,7 +147,7 @@ def _key(tx: Transaction, sort: StudySort) -> ColumnElement[Any]:
 
 
 def _is_beyond(tx: Transaction, key: ColumnElement[Any], after: str, *, is_descending: bool) -> ColumnElement[bool]:
-    last = tx.read(select(studies.c.id, key.label("key")).where(studies.c.name == after)).one_or_none()
+    last = tx.read(select(studies.c.id, key.label("key")).where(visible(tx), studies.c.name == after)).one_or_none()
     if last is None:
         field = FieldError(field="after", received=after, expected="the name of a study, or nothing to begin anew")
         raise InvalidRequest(f"the page cannot begin after {after!r}: no study has this name", errors=[field])

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from caviar.contract.errors import FieldError, InvalidRequest, Unavailable
+from service.domain.principal import Principal
 from service.store.transaction import Transaction
 
 _BUSY_TIMEOUT_S = 30.0
@@ -94,18 +95,19 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 @contextmanager
-def read(engine: Engine, now: datetime) -> Iterator[Transaction]:
+def read(engine: Engine, now: datetime, actor: Principal | None = None) -> Iterator[Transaction]:
     """A transaction that only reads and sees one state of the database.
 
     Args:
         engine: Of the database.
         now: Time of the transaction.
+        actor: Who reads.
     Raises:
         Unavailable: The database does not answer (503).
     """
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     with outages_told(), engine.connect().execution_options(**options) as connection, connection.begin():
-        yield Transaction(connection, now)
+        yield Transaction(connection, now, actor)
 
 
 def ping(transaction: Transaction) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from caviar.contract.states import AttemptEnd, Outcome
 from service.store import studies as study_rows
+from service.store.catalogue import visible
 from service.store.schema import attempts, leases, studies, trials, workers
 from service.store.studies import SPEC_TEXT
 from service.store.transaction import Record, Records, Transaction
@@ -139,8 +140,11 @@ def expired(tx: Transaction, limit: int) -> list[int]:
 
 
 def count(tx: Transaction) -> int:
-    """How many trials are in training."""
-    return int(tx.read(select(func.count()).select_from(leases)).scalar_one())
+    """How many trials are in training, of studies that exist for the one who acts."""
+    counted = select(func.count()).select_from(leases)
+    if tx.actor is None or tx.actor.scope is not None:
+        counted = counted.join(studies, studies.c.id == leases.c.study_id).where(visible(tx))
+    return int(tx.read(counted).scalar_one())
 
 
 def running(tx: Transaction, study_id: int) -> Records:

@@ -78,8 +78,13 @@ def get(tx: Transaction, name: str, *, is_locked: bool = False) -> Record:
     statement = select(studies).where(studies.c.name == name)
     row = tx.read(statement.with_for_update() if is_locked else statement).one_or_none()
     if row is None:
-        raise NotFound(f"received the study name {name!r}, but no study has this name")
+        raise NotFound(unknown(name))
     return row
+
+
+def unknown(name: str) -> str:
+    """What is told of a study that does not exist, or not for the one who asks."""
+    return f"received the study name {name!r}, but no study has this name"
 
 
 def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record | None:

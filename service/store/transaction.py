@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, CursorResult, Executable, bindparam, insert, update
 from sqlalchemy.engine import Row
 
+from service.domain.principal import Principal
 from service.store import schema
 
 Record = Row[Any]
@@ -52,14 +53,16 @@ class Transaction:
     Attributes:
         connection: The open connection.
         now: Time of everything that is written.
+        actor: Who acts; None for nobody, who may do nothing that is checked.
         num_writes: Rises with every write and event; a caller that saw it stand still knows that nothing was changed.
         reported: Values by epoch that this transaction has stored, by trial.
     """
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, actor: Principal | None = None) -> None:
         """Wrap a connection whose transaction has begun."""
         self.connection = connection
         self.now = now
+        self.actor = actor
         self.num_writes = 0
         self.reported: dict[int, dict[int, float]] = defaultdict(dict)
         self._pending: list[tuple[int, str, Mapping[str, JsonValue]]] = []

@@ -98,8 +98,13 @@ def get(tx: Transaction, trial_id: int) -> Record:
     """
     row = tx.read(_GET, {"trial_id": trial_id}).one_or_none()
     if row is None:
-        raise NotFound(f"received the trial id {trial_id}, but no trial has this id")
+        raise NotFound(unknown(trial_id))
     return row
+
+
+def unknown(trial_id: int) -> str:
+    """What is told of a trial that does not exist, or not for the one who asks."""
+    return f"received the trial id {trial_id}, but no trial has this id"
 
 
 def by_number(tx: Transaction, study_id: int, number: int) -> Record:
@@ -117,7 +122,7 @@ def with_lease(tx: Transaction, trial_id: int) -> Record:
     """
     row = tx.read(_LEASED_LOCKED, {"trial_id": trial_id}).one_or_none()
     if row is None:
-        raise NotFound(f"received the trial id {trial_id}, but no trial has this id")
+        raise NotFound(unknown(trial_id))
     return row
 
 
@@ -214,7 +219,7 @@ def shown(tx: Transaction, trial_id: int) -> Record:
     )
     row = tx.read(statement, {"trial_id": trial_id}).one_or_none()
     if row is None:
-        raise NotFound(f"received the trial id {trial_id}, but no trial has this id")
+        raise NotFound(unknown(trial_id))
     return row
 
 

@@ -23,6 +23,7 @@ def add(
     tx: Transaction,
     *,
     worker_id: str,
+    token_id: int | None,
     name: str,
     host: str,
     slots: int,
@@ -30,9 +31,10 @@ def add(
     labels: Mapping[str, str],
     objectives: Sequence[Any],
 ) -> None:
-    """Insert a worker."""
+    """Insert a worker; `token_id` is the token that it registered with."""
     row = {
         "id": worker_id,
+        "token_id": token_id,
         "name": name,
         "host": host,
         "slots": slots,
@@ -53,8 +55,13 @@ def get(tx: Transaction, worker_id: str) -> Record:
     """
     row = tx.read(_GET, {"worker": worker_id}).one_or_none()
     if row is None:
-        raise NotFound(f"received the worker id {worker_id!r}, but no worker has this id; register again")
+        raise NotFound(unknown(worker_id))
     return row
+
+
+def unknown(worker_id: str) -> str:
+    """What is told of a worker that does not exist, or not for the one who asks."""
+    return f"received the worker id {worker_id!r}, but no worker has this id; register again"
 
 
 def seen(

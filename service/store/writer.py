@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from caviar.contract.errors import CaviarError, Unavailable
+from service.domain.principal import Principal
 from service.store.engine import is_outage, outage
 from service.store.transaction import Event, Transaction
 
@@ -38,6 +39,7 @@ _log = structlog.get_logger(__name__)
 class _Job:
     operation: Operation[Any]
     future: Future[Any]
+    actor: Principal | None
 
 
 class _Spoiled(Exception):
@@ -84,22 +86,25 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, operation: Operation[T]) -> Future[T]:
+    def submit(self, operation: Operation[T], actor: Principal | None = None) -> Future[T]:
         """Queue an operation; its result, or its exception, comes after the commit.
 
+        Args:
+            operation: What is to be done.
+            actor: Who does it.
         Raises:
             Unavailable: The writer is closed.
         """
-        job = _Job(operation, Future())
+        job = _Job(operation, Future(), actor)
         with self._lock:
             if self._is_closed:
                 raise Unavailable("the service is shutting down; repeat the request in a few seconds")
             self._jobs.put(job)
         return job.future
 
-    def write(self, operation: Operation[T]) -> T:
+    def write(self, operation: Operation[T], actor: Principal | None = None) -> T:
         """Run an operation and wait for its commit. Not for the event loop's thread."""
-        return self.submit(operation).result()
+        return self.submit(operation, actor).result()
 
     def _run(self) -> None:
         is_open = True
@@ -154,6 +159,7 @@ class Writer:
 
     def _apply(self, job: _Job, transaction: Transaction, *, is_alone: bool) -> tuple[Any, CaviarError | None]:
         before = transaction.num_writes
+        transaction.actor = job.actor
         try:
             return job.operation(transaction), None
         except CaviarError as error:

@@ -9,8 +9,9 @@ from caviar.contract.errors import NotFound, StateConflict
 from caviar.contract.study import StudySpec
 from service.search import importances as weighing
 from service.search import replaying
-from service.store import events, studies
+from service.store import events
 from service.store.transaction import Transaction
+from service.use_cases import access
 from service.use_cases.service import Service
 
 _PORTION = 5000
@@ -24,7 +25,7 @@ def importances(service: Service, name: str, method: ImportanceMethod) -> Import
         StateConflict: Too few of its trials can be compared yet (409).
     """
     with service.reading() as tx:
-        study_id = studies.get(tx, name).id
+        study_id = access.study(tx, name).id
     try:
         search = service.searches.of(study_id)
     except LookupError:
@@ -49,7 +50,7 @@ def replay(service: Service, name: str) -> ReplayView:
         StateConflict: Its events do not say how it began, or contradict each other (409).
     """
     with service.reading() as tx:
-        row = studies.get(tx, name)
+        row = access.study(tx, name)
         history = list(_history(tx, row.id))
     spec = _first_spec(name, row.spec, history)
     try:

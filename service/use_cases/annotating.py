@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from caviar.contract.ranking import Annotation
 from caviar.contract.views import TrialDetail
+from service.domain.principal import Right
 from service.store import trials
 from service.store.transaction import Transaction
-from service.use_cases import reading
+from service.use_cases import access, reading
 
 
 def annotate(tx: Transaction, trial_id: int, body: Annotation) -> TrialDetail:
@@ -15,7 +16,7 @@ def annotate(tx: Transaction, trial_id: int, body: Annotation) -> TrialDetail:
     Raises:
         NotFound: There is no such trial (404).
     """
-    row = trials.get(tx, trial_id)
+    row = access.trial(tx, trial_id, Right.CONTROL)
     said = {"tags": row.tags, "note": row.note}
     changed = {**said, **body.model_dump(exclude_none=True)}
     if changed != said:

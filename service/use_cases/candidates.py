@@ -13,6 +13,7 @@ from caviar.contract.study import ImportedTrial, ImportTrials, StudySpec
 from service.domain import transfer
 from service.store import imports, measurements, studies
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 
 # Of one transaction: other writes wait no longer than these take.
 _MAX_TRIALS = 500
@@ -73,7 +74,7 @@ def find_source(tx: Transaction, spec: StudySpec, name: str, *, field: str) -> R
     Raises:
         InvalidRequest: There is no such study, or it compares or trains something else (422).
     """
-    row = studies.find(tx, name)
+    row = studies.find(tx, name) if access.sees(tx, name) else None
     if row is None or name == spec.name:
         error = FieldError(field=field, received=name, expected="the name of another study of this service")
         raise InvalidRequest(f"there is no other study named {name!r} to import from", errors=[error])

@@ -19,7 +19,7 @@ from service.search.pruner import Promotion
 from service.search.registry import build_pruner
 from service.store import leases, measurements, studies, trials, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending, retention, rotation
+from service.use_cases import access, ending, retention, rotation
 from service.use_cases.creating import create_trial, open_round
 from service.use_cases.rotation import Turn
 from service.use_cases.searching import NothingLeft, Search, Suggestion, Wait
@@ -69,18 +69,24 @@ async def claim(service: Service, worker_id: str, body: Claim) -> Claimed:
     Raises:
         NotFound: The worker never registered here.
     """
-    request_id, task = service.claims.get(worker_id, (None, None))
+    # By who asks as well: nobody hears the answer to another one's worker, or ends its wait.
+    key = _key(service, worker_id)
+    request_id, task = service.claims.get(key, (None, None))
     if task is None or request_id != body.request_id:
         task = asyncio.create_task(_claim(service, worker_id, body))
-        service.claims[worker_id] = (body.request_id, task)
-        task.add_done_callback(partial(_forget, service, worker_id))
+        service.claims[key] = (body.request_id, task)
+        task.add_done_callback(partial(_forget, service, key))
     # A worker that hung up may ask again while it is still being answered: it then waits for the same answer.
     return await asyncio.shield(task)
 
 
-def _forget(service: Service, worker_id: str, task: asyncio.Task[Claimed]) -> None:
-    if service.claims.get(worker_id, (None, None))[1] is task:
-        del service.claims[worker_id]
+def _key(service: Service, worker_id: str) -> tuple[str, int | None]:
+    return worker_id, None if service.actor is None else service.actor.token_id
+
+
+def _forget(service: Service, key: tuple[str, int | None], task: asyncio.Task[Claimed]) -> None:
+    if service.claims.get(key, (None, None))[1] is task:
+        del service.claims[key]
 
 
 async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
@@ -99,7 +105,7 @@ async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
         if is_over or stored.mode is not first_mode or stored.mode is WorkerMode.DRAINING:
             return _answer(assigned, stored.mode)
         await service.feed.wait_for_work(num_openings, remaining_s)
-        if service.claims.get(worker_id, (None, None))[0] != body.request_id:
+        if service.claims.get(_key(service, worker_id), (None, None))[0] != body.request_id:
             # The worker has asked anew, so nobody waits for this answer any more.
             return _answer([], stored.mode)
 
@@ -128,7 +134,7 @@ async def _serve(service: Service, stored: _Stored, max_trials: int) -> list[Ass
 
 
 def _from_store(service: Service, worker_id: str, body: Claim, tx: Transaction, *, may_lose: bool) -> _Stored:
-    worker = workers.get(tx, worker_id)
+    worker = access.worker(tx, worker_id)
     workers.seen(tx, worker_id)
     mode = WorkerMode(worker.mode)
     claimant = _Claimant(worker_id, body.request_id, service.lease_ttl_s)

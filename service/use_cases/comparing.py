@@ -15,9 +15,10 @@ from caviar.contract.catalogue import (
 from caviar.contract.errors import FieldError, InvalidRequest, NotFound
 from caviar.contract.study import StudySpec
 from caviar.contract.views import StudyView
+from service.domain.principal import Right
 from service.store import catalogue, improvements
 from service.store.transaction import Transaction
-from service.use_cases import overview
+from service.use_cases import access, overview
 from service.use_cases.specs import parsed
 
 _MAX_POINTS = 200
@@ -34,6 +35,7 @@ def compare(tx: Transaction, names: Sequence[str]) -> StudyComparison:
         InvalidRequest: There are fewer or more names, or one comes twice (422).
         NotFound: There is no study of one of the names (404).
     """
+    access.check(tx, Right.READ)
     _check(names)
     rows = {row.name: row for row in catalogue.named(tx, names)}
     if missing := [name for name in names if name not in rows]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from caviar.contract.errors import FieldError, InvalidRequest, NotFound
 from caviar.contract.ranking import MAX_COMPARED, MIN_COMPARED, ComparedTrial, Comparison
 from caviar.contract.study import StudySpec
-from service.store import measurements, studies
+from service.store import measurements
 from service.store import ranking as ranking_rows
 from service.store.transaction import Transaction
+from service.use_cases import access
 from service.use_cases.ranking import ranked_rows
 
 
@@ -22,7 +23,7 @@ def compare(tx: Transaction, name: str, numbers: Sequence[int]) -> Comparison:
         NotFound: There is no such study, or no trial of one of these numbers (404).
         InvalidRequest: Too few or too many trials (422).
     """
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     wanted = list(dict.fromkeys(numbers))
     if not MIN_COMPARED <= len(wanted) <= MAX_COMPARED:
         came = ", ".join(map(str, wanted[:20])) or "nothing"

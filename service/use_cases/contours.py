@@ -9,8 +9,8 @@ from caviar.contract.points import Contour, ContourAxis, Points
 from caviar.contract.space import CategoricalParameter, Parameter, Space
 from caviar.contract.wording import nearest
 from service.search import landscape
-from service.store import studies
 from service.store.transaction import Transaction
+from service.use_cases import access
 from service.use_cases.points import points as sample
 
 _PLACES = 40
@@ -29,7 +29,7 @@ def contour(tx: Transaction, name: str, x: str, y: str) -> Contour:
         InvalidRequest: It has no such parameters, or they are the same (422).
         StateConflict: Fewer than 5 of its trials have a value and both parameters (409).
     """
-    space = Space.model_validate(studies.get(tx, name).spec["space"])
+    space = Space.model_validate(access.study(tx, name).spec["space"])
     _check(space, x, y)
     return over(sample(tx, name), space, x, y)
 

@@ -6,9 +6,10 @@ from caviar.contract.errors import StateConflict
 from caviar.contract.messages import TrialStatus
 from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState, WorkerMode
 from caviar.contract.views import StudyView, WorkerView
+from service.domain.principal import Right
 from service.store import artifacts, studies, trials, workers
 from service.store.transaction import Transaction
-from service.use_cases import ending, finishing, fleet, reading, retention
+from service.use_cases import access, ending, finishing, fleet, reading, retention
 from service.use_cases.service import Service
 
 
@@ -35,7 +36,7 @@ def resume(tx: Transaction, name: str) -> StudyView:
 
 
 def _switch(tx: Transaction, name: str, state: StudyState) -> StudyView:
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     if StudyState(study.state).is_finished:
         raise StateConflict(
             f"study {name!r} has ended ({study.end_reason}) and cannot become {state}; clone it instead"
@@ -54,7 +55,7 @@ def stop(tx: Transaction, name: str) -> StudyView:
     Raises:
         NotFound: There is no such study (404).
     """
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     if not StudyState(study.state).is_finished:
         ending.end_study(tx, study.id, EndReason.STOPPED)
     return reading.study(tx, name)
@@ -68,7 +69,7 @@ def delete(tx: Transaction, name: str) -> int:
     Raises:
         NotFound: There is no such study (404).
     """
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     artifacts.doom_study(tx, study.id)
     studies.remove(tx, study.id)
     return int(study.id)
@@ -80,7 +81,7 @@ def stop_trial(tx: Transaction, trial_id: int) -> TrialStatus:
     Raises:
         NotFound: There is no such trial (404).
     """
-    trial = trials.with_lease(tx, trial_id)
+    trial = access.trial(tx, trial_id, Right.CONTROL, find=trials.with_lease)
     if not TrialState(trial.state).is_finished:
         evidence = {"rule": "by_hand", "epoch": trial.num_epochs}
         how = AttemptEnd.STOPPED
@@ -96,7 +97,7 @@ def retry_trial(tx: Transaction, trial_id: int) -> TrialStatus:
         NotFound: There is no such trial (404).
         StateConflict: The trial has not ended, or its study has, or it was imported (409).
     """
-    trial = trials.with_lease(tx, trial_id)
+    trial = access.trial(tx, trial_id, Right.CONTROL, find=trials.with_lease)
     if not TrialState(trial.state).is_finished:
         raise StateConflict(f"trial {trial_id} is {trial.state}; only an ended trial can be run again")
     if trial.origin == "imported":
@@ -135,6 +136,7 @@ def steer_worker(service: Service, worker_id: str, mode: WorkerMode) -> WorkerVi
     """
 
     def operation(tx: Transaction) -> WorkerView:
+        access.check(tx, Right.ADMINISTER)
         if workers.get(tx, worker_id).mode != mode:
             workers.set_mode(tx, worker_id, mode)
         return fleet.worker(tx, worker_id, lease_ttl_s=service.lease_ttl_s)

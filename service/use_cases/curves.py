@@ -13,8 +13,9 @@ from caviar.contract.study import Metric
 from caviar.contract.views import Curve, Curves
 from service.domain import thinning
 from service.store import curves as rows
-from service.store import samples, studies
+from service.store import samples
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 
 DEFAULT_SAMPLE = 400
 MIN_SAMPLE = 4
@@ -137,7 +138,7 @@ def sampled(tx: Transaction, name: str, wanted: Wanted) -> Curves:
         NotFound: There is no such study (404).
         InvalidRequest: None of its trials that were looked at has reported the metric (422).
     """
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     own = Metric.model_validate(study.spec["metric"])
     metric = None if wanted.metric in (None, own.name) else wanted.metric
     chosen = _choose(tx, study, own, wanted)
@@ -158,7 +159,7 @@ def sampled(tx: Transaction, name: str, wanted: Wanted) -> Curves:
 
 def metric_names(tx: Transaction, name: str) -> list[str]:
     """Names of the metrics that a study's trials report, its own first."""
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     own = Metric.model_validate(study.spec["metric"])
     some = rows.best(tx, study.id, is_minimized=own.direction == "minimize", states=(), limit=_FEW)
     return sorted({own.name, *rows.metric_names(tx, some)}, key=lambda found: (found != own.name, found))
@@ -170,7 +171,7 @@ def trial_id_of(tx: Transaction, name: str, number: int) -> int:
     Raises:
         NotFound: The study has no such trial (404).
     """
-    row = rows.numbered(tx, studies.get(tx, name).id, number)
+    row = rows.numbered(tx, access.study(tx, name).id, number)
     if row is None:
         raise NotFound(f"received the trial number {number}, but the study {name!r} has no such trial")
     return int(row.id)

@@ -8,9 +8,11 @@ from itertools import count
 
 from caviar.contract.states import WorkerMode
 from caviar.contract.study import StudySpec
+from service.domain.principal import Right
 from service.domain.study_query import StudyQuery
 from service.store import catalogue, studies, workers
 from service.store.transaction import Transaction
+from service.use_cases import access
 from service.use_cases.rotation import is_able
 
 _MAX_STEM = 56
@@ -19,6 +21,7 @@ _NUM_RECENT = 50
 
 def num_able_workers(tx: Transaction, spec: StudySpec, *, lease_ttl_s: float) -> int:
     """How many connected workers could take trials of a study now."""
+    access.check(tx, Right.READ)
     connected = workers.seen_since(tx, tx.now - timedelta(seconds=lease_ttl_s))
     return sum(
         row.mode == WorkerMode.WORKING
@@ -53,7 +56,7 @@ def recent_names(tx: Transaction) -> list[str]:
 
 def is_taken(tx: Transaction, name: str) -> bool:
     """Whether a study has this name."""
-    return studies.find(tx, name) is not None
+    return access.sees(tx, name) and studies.find(tx, name) is not None
 
 
 def spec_of(tx: Transaction, name: str) -> StudySpec:
@@ -62,4 +65,4 @@ def spec_of(tx: Transaction, name: str) -> StudySpec:
     Raises:
         NotFound: There is no such study (404).
     """
-    return StudySpec.model_validate(studies.get(tx, name).spec)
+    return StudySpec.model_validate(access.study(tx, name).spec)

@@ -14,7 +14,7 @@ from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState, 
 from service.domain import rules
 from service.store import leases, trials, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending, retention
+from service.use_cases import access, ending, retention
 from service.use_cases.searching import Search, Searches
 
 _GONE = frozenset({"killed", "exited"})
@@ -32,7 +32,7 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
         StateConflict: The same attempt was finished before with another outcome (409).
         NotFound: There is no such trial (404).
     """
-    trial = trials.with_lease(tx, trial_id)
+    trial = access.leased_trial(tx, trial_id)
     if trial.token != body.lease:
         return _finished_before(tx, searches, trial, body)
     search = searches.of(trial.study_id)
@@ -179,7 +179,7 @@ def release(tx: Transaction, trial_id: int, body: Release) -> TrialStatus:
         LeaseLost: The token is not the trial's current one (410).
         NotFound: There is no such trial (404).
     """
-    trial = trials.with_lease(tx, trial_id)
+    trial = access.leased_trial(tx, trial_id)
     if trial.token != body.lease:
         attempt = leases.attempt_of_token(tx, trial_id, body.lease)
         if attempt is not None and attempt.end in (AttemptEnd.RELEASED, AttemptEnd.STOPPED, AttemptEnd.PAUSED):
@@ -197,7 +197,7 @@ def heartbeat(tx: Transaction, worker_id: str, body: Heartbeat, *, lease_ttl_s: 
     Raises:
         NotFound: The worker never registered here (404).
     """
-    worker = workers.get(tx, worker_id)
+    worker = access.worker(tx, worker_id)
     told = body.model_dump(mode="json", include={"devices", "slots"})
     workers.seen(tx, worker_id, devices=told["devices"], slot_facts=told["slots"])
     held = leases.renew_tokens(tx, worker_id, body.leases, tx.now + timedelta(seconds=lease_ttl_s))

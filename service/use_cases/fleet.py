@@ -8,10 +8,11 @@ from datetime import timedelta
 from caviar.contract.states import TrialState, WorkerMode
 from caviar.contract.views import Demand, StudyView, Workers, WorkerView
 from service.domain.demand import num_wanted
+from service.domain.principal import Right
 from service.store import leases, studies, trials
 from service.store import workers as rows
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending
+from service.use_cases import access, ending
 from service.use_cases.rotation import is_able
 from service.use_cases.specs import parsed
 
@@ -20,9 +21,10 @@ _SHOWN_WORKERS = 1000
 
 def workers(tx: Transaction, *, lease_ttl_s: float) -> Workers:
     """Registered workers, those seen last first."""
+    access.check(tx, Right.OVERSEE)
     held = rows.held_trials(tx)
     items = [_view(tx, row, held.get(row.id, []), lease_ttl_s) for row in rows.page(tx, _SHOWN_WORKERS)]
-    return Workers(items=items)
+    return Workers(items=_as_seen(tx, items))
 
 
 def num_alive(tx: Transaction, *, lease_ttl_s: float) -> int:
@@ -36,8 +38,25 @@ def worker(tx: Transaction, worker_id: str, *, lease_ttl_s: float) -> WorkerView
     Raises:
         NotFound: It never registered here (404).
     """
+    access.check(tx, Right.OVERSEE)
     held = rows.held_trials(tx, worker_id).get(worker_id, [])
-    return _view(tx, rows.get(tx, worker_id), held, lease_ttl_s)
+    return _as_seen(tx, [_view(tx, rows.get(tx, worker_id), held, lease_ttl_s)])[0]
+
+
+def _as_seen(tx: Transaction, views: list[WorkerView]) -> list[WorkerView]:
+    """Workers without the trials that do not exist for the one who acts."""
+    if tx.actor is None or tx.actor.scope is None:
+        return views
+    seen = {trial_id for trial_id, (study, _) in trial_names(tx, views).items() if access.sees(tx, study)}
+    return [
+        view.model_copy(
+            update={
+                "running": [trial_id for trial_id in view.running if trial_id in seen],
+                "slot_facts": [fact for fact in view.slot_facts if fact.trial_id is None or fact.trial_id in seen],
+            }
+        )
+        for view in views
+    ]
 
 
 def _view(tx: Transaction, row: Record, held: list[int], lease_ttl_s: float) -> WorkerView:
@@ -83,8 +102,9 @@ def _num_able(ready: Sequence[Record], view: StudyView) -> int:
 
 def demand(tx: Transaction) -> Demand:
     """How much work there is, whether or not a worker can do it."""
+    access.check(tx, Right.OVERSEE)
+    open_studies = [study for study in studies.running(tx) if access.sees(tx, study.name)]
     num_running = leases.count(tx)
-    open_studies = studies.running(tx)
     counts = studies.trial_counts(tx, [study.id for study in open_studies])
     # Trials of paused studies are trained to their end as well.
     wanted = num_running - sum(study.num_running for study in open_studies)

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from datetime import timedelta
 
 from caviar.contract.errors import FieldError, InvalidRequest, Unauthorized
+from service.domain.principal import Kind, Principal, Role, Scope
 from service.store import tokens
 from service.store.transaction import Transaction
 from service.use_cases.service import Service
 
 MIN_TOKEN_LENGTH = 16
 SESSION_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who makes a request.
-
-    Attributes:
-        name: Of the token.
-        role: What it may do; there is one role so far, `admin`.
-        is_session: It came by a browser's cookie.
-    """
-
-    name: str
-    role: str
-    is_session: bool
 
 
 def digest(secret: str) -> str:
@@ -61,7 +46,16 @@ def authenticate(tx: Transaction, secret: str, *, is_session: bool) -> Principal
     token = tokens.find(tx, digest(secret))
     if token is None or (token.kind == "session") is not is_session:
         return None
-    return Principal(name=token.name, role=token.role, is_session=is_session)
+    scope = None if token.scope is None else Scope.of(token.scope)
+    return Principal(
+        name=token.name,
+        role=Role(token.role),
+        scope=scope,
+        token_id=token.id,
+        kind=Kind(token.kind),
+        is_session=is_session,
+        expires_at=token.expires_at,
+    )
 
 
 def open_session(service: Service, token: str) -> str:

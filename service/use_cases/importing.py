@@ -13,9 +13,10 @@ from caviar.contract.states import EndReason, StudyState, TrialState
 from caviar.contract.study import ImportTrials, StudySpec
 from caviar.contract.views import Imported, Skipped
 from service.domain import rules, transfer
+from service.domain.principal import Right
 from service.store import imports, improvements, studies
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending
+from service.use_cases import access, ending
 from service.use_cases.candidates import (
     Candidate,
     find_source,
@@ -72,7 +73,7 @@ def import_trials(service: Service, name: str, body: ImportTrials) -> Imported:
         InvalidRequest: There is no other study of that name, or it compares or trains something else (422).
     """
     with service.reading() as tx:
-        study = studies.get(tx, name)
+        study = access.study(tx, name, Right.CONTROL)
         require_live(study)
         spec = StudySpec.model_validate(study.spec)
         if body.study is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import secrets
 import threading
@@ -27,10 +28,11 @@ from caviar.contract.errors import (
 from caviar.contract.states import TrialState
 from caviar.contract.views import ArtifactView
 from service.artifacts.store import CHUNK_BYTES, ArtifactMissing, ArtifactStore, Draft
-from service.store import artifacts, leases, studies, trials
+from service.domain.principal import Principal
+from service.store import artifacts, leases, studies
 from service.store.artifacts import CHECKPOINT, WEIGHTS
 from service.store.transaction import Record, Transaction
-from service.use_cases import reading, retention
+from service.use_cases import access, reading, retention
 from service.use_cases.service import Service
 from service.use_cases.specs import parsed
 
@@ -92,6 +94,12 @@ class Keeper:
         self._max_bytes = max_bytes
         self._prefix = artifacts.prefix(service.engine)
         self._threads = ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix="caviar-artifacts")
+
+    def acting_for(self, actor: Principal) -> Keeper:
+        """The same keeper, for somebody who acts."""
+        view = copy.copy(self)
+        view.service = self.service.acting_for(actor)
+        return view
 
     @property
     def prefix(self) -> str:
@@ -174,7 +182,7 @@ class Keeper:
 
     def _look_up(self, incoming: Incoming) -> ArtifactView | None:
         with self.service.reading() as tx:
-            trial = trials.get(tx, incoming.trial_id)
+            trial = access.leased_trial(tx, incoming.trial_id)
             _check_right(tx, trial, incoming)
             found = _stored(tx, incoming)
             return None if found is None else reading.artifact(found)
@@ -193,9 +201,10 @@ class Keeper:
         """
 
         def find(tx: Transaction) -> Record | None:
-            trial = trials.get(tx, trial_id)
-            if lease is not None:
-                _current_attempt(tx, trial, lease)
+            if lease is None:
+                access.trial(tx, trial_id)
+            else:
+                _current_attempt(tx, access.leased_trial(tx, trial_id), lease)
             return artifacts.newest(tx, trial_id, CHECKPOINT, epoch=epoch)
 
         missing = f"the service keeps no checkpoint of epoch {epoch} of trial {trial_id}; release it as missing"
@@ -210,7 +219,7 @@ class Keeper:
         """
 
         def find(tx: Transaction) -> Record | None:
-            trials.get(tx, trial_id)
+            access.trial(tx, trial_id)
             return artifacts.newest(tx, trial_id, WEIGHTS)
 
         missing = f"the service keeps no weights of trial {trial_id}, only those of the best trials of a study"
@@ -296,7 +305,7 @@ def _check_content(incoming: Incoming, upload: _Upload) -> None:
 
 
 def _record(tx: Transaction, *, incoming: Incoming, name: str, size: int) -> tuple[ArtifactView, bool]:
-    trial = trials.with_lease(tx, incoming.trial_id)
+    trial = access.leased_trial(tx, incoming.trial_id)
     attempt = _check_right(tx, trial, incoming)
     found = _stored(tx, incoming)
     if found is not None:

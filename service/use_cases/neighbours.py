@@ -9,8 +9,8 @@ from datetime import datetime
 from caviar.contract.states import Direction, TrialState
 from caviar.contract.views import WorkerView
 from service.store import neighbours as rows
-from service.store import trials
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 
 _MAX_REPEATS = 50
 _MAX_ELITE = 20
@@ -110,7 +110,7 @@ def place(tx: Transaction, trial_id: int, direction: Direction | str) -> Place:
     Raises:
         NotFound: There is no such trial (404).
     """
-    row = trials.get(tx, trial_id)
+    row = access.trial(tx, trial_id)
     is_minimized = direction == Direction.MINIMIZE
     has_value = row.value is not None
     return Place(

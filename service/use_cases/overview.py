@@ -8,9 +8,11 @@ from caviar.contract.states import StudyState, TrialState
 from caviar.contract.study import StudySpec
 from caviar.contract.views import BestTrial, Improvement, StudyPage, StudyView
 from service.domain import pace
+from service.domain.principal import Right
 from service.domain.study_query import StudyQuery
 from service.store import catalogue, improvements, studies
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 from service.use_cases.specs import parsed
 
 
@@ -20,6 +22,7 @@ def find(tx: Transaction, query: StudyQuery) -> StudyPage:
     Raises:
         InvalidRequest: There is no study of the name `after` (422).
     """
+    access.check(tx, Right.READ)
     rows = catalogue.page(tx, query)
     items = views(tx, [(row, parsed(row.spec_text)) for row in rows[: query.limit]])
     amounts = count(tx, query)
@@ -32,6 +35,7 @@ def find(tx: Transaction, query: StudyQuery) -> StudyPage:
 
 def count(tx: Transaction, query: StudyQuery) -> dict[StudyState, int]:
     """Numbers of the studies that are searched for, by state, whichever states are asked for."""
+    access.check(tx, Right.READ)
     return catalogue.counts(tx, query)
 
 

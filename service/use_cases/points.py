@@ -11,8 +11,9 @@ from caviar.contract.points import Points
 from caviar.contract.space import CategoricalParameter, Parameter, ParamValue, Space
 from caviar.contract.states import TrialState
 from caviar.contract.study import Metric, StudySpec
-from service.store import samples, studies
+from service.store import samples
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 
 MAX_POINTS = 5000
 USUAL_POINTS = 2000
@@ -37,7 +38,7 @@ def points(tx: Transaction, name: str, *, limit: int = USUAL_POINTS, states: Seq
     Raises:
         NotFound: There is no such study (404).
     """
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     spec = StudySpec.model_validate(row.spec)
     metric, space = Metric.model_validate(row.spec["metric"]), Space.model_validate(row.spec["space"])
     is_minimized = spec.metric.direction == "minimize"

@@ -12,7 +12,7 @@ from service.domain.noise import Group, PooledNoise, pooled
 from service.store import ranking as ranking_rows
 from service.store import studies, trials
 from service.store.transaction import Record, Transaction
-from service.use_cases import reading
+from service.use_cases import access, reading
 
 MAX_COUNTED = 10_000
 NUM_BEST = 200
@@ -25,7 +25,7 @@ def leaderboard(tx: Transaction, name: str, query: BoardQuery) -> Leaderboard:
     Raises:
         NotFound: There is no such study (404).
     """
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     spec = StudySpec.model_validate(study.spec)
     is_minimized = spec.metric.direction == "minimize"
     ids = ranking_rows.page(tx, study.id, query, is_minimized=is_minimized)

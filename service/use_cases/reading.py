@@ -29,14 +29,15 @@ from caviar.contract.views import (
     TrialView,
 )
 from service.domain import rules
+from service.domain.principal import Right
 from service.store import artifacts as artifact_rows
-from service.store import imports, improvements, leases, studies, trials
+from service.store import imports, improvements, leases, trials
 from service.store import measurements as measurement_rows
 from service.store import rounds as round_rows
 from service.store import spaces as space_rows
 from service.store import workers as worker_rows
 from service.store.transaction import Event, Record, Transaction
-from service.use_cases import overview
+from service.use_cases import access, overview
 
 
 def study(tx: Transaction, name: str) -> StudyView:
@@ -45,7 +46,7 @@ def study(tx: Transaction, name: str) -> StudyView:
     Raises:
         NotFound: There is none (404).
     """
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     return overview.views(tx, [(row, StudySpec.model_validate(row.spec))])[0]
 
 
@@ -83,7 +84,7 @@ def list_trials(tx: Transaction, name: str, *, limit: int = 100, after: int | No
         limit: At most this many.
         after: Number of the last trial of the page before.
     """
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     spec = StudySpec.model_validate(row.spec)
     found = trials.page(tx, row.id, limit=limit + 1, after=after)
     items = [TrialView(**trial_facts(trial, spec)) for trial in found[:limit]]
@@ -96,7 +97,7 @@ def trial(tx: Transaction, trial_id: int) -> TrialDetail:
     Raises:
         NotFound: There is none (404).
     """
-    row = trials.shown(tx, trial_id)
+    row = access.trial(tx, trial_id, find=trials.shown)
     spec = StudySpec.model_validate(row.study_spec)
     attempts = [
         AttemptView(
@@ -161,7 +162,7 @@ def measurements(tx: Transaction, trial_id: int, *, is_current: bool = True) -> 
     Raises:
         NotFound: There is no such trial (404).
     """
-    trials.get(tx, trial_id)
+    access.trial(tx, trial_id)
     items = [
         MeasurementView(
             attempt=row.attempt,
@@ -182,7 +183,7 @@ def curves(tx: Transaction, name: str, *, limit: int = 500, after: int | None = 
         limit: At most this many trials.
         after: Number of the last trial of the page before.
     """
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     metric = Metric.model_validate(row.spec["metric"])
     found = trials.page(tx, row.id, limit=limit + 1, after=after)
     shown = found[:limit]
@@ -209,7 +210,7 @@ def curves(tx: Transaction, name: str, *, limit: int = 500, after: int | None = 
 
 def rounds(tx: Transaction, name: str) -> Rounds:
     """Rounds of a study's strategy, the oldest first."""
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     items = [RoundView.model_validate(dict(stored._mapping)) for stored in round_rows.of_study(tx, row.id)]
     return Rounds(study=name, items=items)
 
@@ -220,7 +221,7 @@ def history(tx: Transaction, name: str) -> History:
     Raises:
         NotFound: There is no such study (404).
     """
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     items = [overview.improvement(stored) for stored in improvements.of_study(tx, row.id)]
     return History(
         study=name,
@@ -234,7 +235,7 @@ def history(tx: Transaction, name: str) -> History:
 
 def spaces(tx: Transaction, name: str) -> Spaces:
     """Search spaces of a study, and how many of its trials fit the one in force."""
-    row = studies.get(tx, name)
+    row = access.study(tx, name)
     replaced = space_rows.of_study(tx, row.id)
     # A row is written when its space is replaced, which is when the next one comes into force.
     since = [row.created_at, *(stored.created_at for stored in replaced)]
@@ -259,6 +260,7 @@ def objectives(tx: Transaction, offered: dict[str, Space | None]) -> Objectives:
     Args:
         offered: Default space, if any, of each.
     """
+    access.check(tx, Right.OVERSEE)
     counts: dict[str, int] = {}
     for row in worker_rows.offers(tx):
         for offer in row.objectives:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caviar.contract.states import StudyState, TrialState
+from service.domain.principal import Right
 from service.store import studies, trials
 from service.store.transaction import Transaction
-from service.use_cases import controlling, submitting
+from service.use_cases import access, controlling, submitting
 
 _LONGEST_NAME = 64
 
@@ -40,7 +41,7 @@ def run_again(tx: Transaction, trial_id: int, clone_name: str = "") -> Repeated:
         StudyExists: Another study has the clone's name (409).
         InvalidRequest: The configuration does not fit the search space as it is now (422).
     """
-    trial = trials.with_lease(tx, trial_id)
+    trial = access.trial(tx, trial_id, Right.CONTROL, find=trials.with_lease)
     if StudyState(trial.study_state).is_finished:
         view = submitting.clone(tx, trial.study_name, clone_name)
         return Repeated(submitting.enqueue(tx, view.name, trial.params), is_new=True)
@@ -55,6 +56,6 @@ def free_name(tx: Transaction, name: str) -> str:
     for number in range(2, 10_000):
         ending = f"-{number}"
         candidate = name[: _LONGEST_NAME - len(ending)] + ending
-        if studies.find(tx, candidate) is None:
+        if not access.sees(tx, candidate) or studies.find(tx, candidate) is None:
             return candidate
     return ""

@@ -20,7 +20,7 @@ from caviar.contract.states import AttemptEnd, Decision, EndReason, StopReason, 
 from service.domain import rules
 from service.store import improvements, leases, measurements, studies, trials
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending, finishing, retention
+from service.use_cases import access, ending, finishing, retention
 from service.use_cases.searching import Search, Searches
 
 _DECISIONS = {AttemptEnd.STOPPED: Decision.STOP, AttemptEnd.PAUSED: Decision.PAUSE}
@@ -76,7 +76,7 @@ class _Ruling:
 
 
 def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_ttl_s: float) -> TrialDecision:
-    trial = trials.with_lease(tx, item.trial_id)
+    trial = access.leased_trial(tx, item.trial_id)
     if trial.token != item.lease:
         return _after_the_end(tx, searches, trial, item)
     search = searches.knowing(trial.study_id, trial.number)

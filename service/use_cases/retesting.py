@@ -5,10 +5,11 @@ from __future__ import annotations
 from caviar.contract.errors import StateConflict
 from caviar.contract.ranking import Retest, Retested
 from caviar.contract.study import StudySpec
+from service.domain.principal import Right
 from service.store import ranking as ranking_rows
 from service.store import studies
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending, finishing
+from service.use_cases import access, ending, finishing
 from service.use_cases.creating import create_trial
 from service.use_cases.standing import require_live
 
@@ -23,7 +24,7 @@ def retest(tx: Transaction, name: str, body: Retest) -> Retested:
         NotFound: There is no such study (404).
         StateConflict: It has ended, no trial of it has a value yet, or its budget has no room for them (409).
     """
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     require_live(study)
     spec = StudySpec.model_validate(study.spec)
     known = ranking_rows.best_params(

@@ -16,7 +16,7 @@ from service.domain import eligibility
 from service.domain.shares import Shares
 from service.store import studies
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending
+from service.use_cases import access, ending
 from service.use_cases.specs import parsed
 
 _NOTHING = Requires()
@@ -88,6 +88,8 @@ def turns(
     is_working = worker.mode == WorkerMode.WORKING
     found = []
     for study in studies.running(tx):
+        if not access.sees(tx, study.name):
+            continue
         spec = parsed(study.spec_text)
         if spec.objective.name not in objectives or not is_able(spec.requires, worker):
             continue

@@ -12,8 +12,9 @@ from caviar.contract.states import TrialState
 from caviar.contract.study import StudySpec
 from service.search.ladders import Climb, climb_of
 from service.search.rungs import Ladder
-from service.store import rung_rows, studies
+from service.store import rung_rows
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 
 MAX_BEST = 10
 """Trials that are told one by one at each rung."""
@@ -51,7 +52,7 @@ def rungs(tx: Transaction, name: str) -> Rungs:
     Raises:
         NotFound: There is no such study (404).
     """
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     spec = StudySpec.model_validate(study.spec)
     climb = climb_of(spec)
     told = {"study": name, "metric": spec.metric, "pruner": spec.pruner.kind, "num_trials": study.num_trials}

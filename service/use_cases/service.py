@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from caviar.contract.messages import Claimed
+from service.domain.principal import Principal
 from service.domain.shares import Shares
 from service.store.engine import Engine, read
 from service.store.transaction import Event, Transaction
@@ -26,9 +27,10 @@ def utc_now() -> datetime:
 
 
 class Service:
-    """Everything that lives as long as the process.
+    """Everything that lives as long as the process, as the one who acts has it at hand.
 
     Attributes:
+        actor: Who acts; None for nobody, who may do nothing that is checked.
         engine: Of the database.
         clock: Tells the time.
         lease_ttl_s: Seconds that a lease lasts without a renewal.
@@ -36,18 +38,22 @@ class Service:
         searches: Mirrors, samplers and pruners by study.
         shares: How much of the slots each study has had; read and fed on the writer's thread.
         writer: Owns all writes.
-        claims: The claim of each worker that is being answered, with its request id.
+        claims: The claim that is being answered of each worker, by whoever asks as it, with its request id.
     """
+
+    # All views of a service share what `__dict__` holds, also what is set later; the actor alone is each one's own.
+    __slots__ = ("__dict__", "__weakref__", "actor")
 
     def __init__(self, engine: Engine, *, lease_ttl_s: float, clock: Clock = utc_now) -> None:
         """Put the parts together; `start` brings them to life."""
+        self.actor: Principal | None = None
         self.engine = engine
         self.clock = clock
         self.lease_ttl_s = lease_ttl_s
         self.feed = Feed()
         self.searches = Searches(self.reading)
         self.shares = Shares()
-        self.claims: dict[str, tuple[str, asyncio.Task[Claimed]]] = {}
+        self.claims: dict[tuple[str, int | None], tuple[str, asyncio.Task[Claimed]]] = {}
         self.writer = Writer(engine, clock=clock, on_commit=self._committed)
 
     def start(self) -> None:
@@ -61,10 +67,17 @@ class Service:
         self.writer.close()
         self.engine.dispose()
 
+    def acting_for(self, actor: Principal) -> Service:
+        """The same service, for somebody who acts: whatever is read and written through it is so in this name."""
+        view = object.__new__(Service)
+        view.__dict__ = self.__dict__
+        view.actor = actor
+        return view
+
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads and sees one state of the database."""
-        with read(self.engine, self.clock()) as transaction:
+        with read(self.engine, self.clock(), self.actor) as transaction:
             yield transaction
 
     def forget(self, study_id: int) -> None:
@@ -75,11 +88,11 @@ class Service:
 
     def write(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""
-        return self.writer.write(operation)
+        return self.writer.write(operation, self.actor)
 
     async def submit(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit, from the event loop."""
-        return await asyncio.wrap_future(self.writer.submit(operation))
+        return await asyncio.wrap_future(self.writer.submit(operation, self.actor))
 
     def _committed(self, events: Sequence[Event]) -> None:
         self.searches.apply(events)

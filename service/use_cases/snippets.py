@@ -9,10 +9,9 @@ from caviar.contract.views import TrialDetail
 from caviar.snippets import mlp, plain
 from caviar.snippets.source import Source
 from service.domain import rules
-from service.store import studies
 from service.store.artifacts import WEIGHTS
 from service.store.transaction import Transaction
-from service.use_cases import reading
+from service.use_cases import access, reading
 
 _MLP = "mlp"
 
@@ -28,7 +27,7 @@ def of_id(tx: Transaction, trial_id: int) -> str:
 
 def of_trial(tx: Transaction, trial: TrialDetail) -> str:
     """The program of a trial: complete for the built-in `mlp` on a named set, else the parameters and the weights."""
-    spec = StudySpec.model_validate(studies.get(tx, trial.study).spec)
+    spec = StudySpec.model_validate(access.study(tx, trial.study).spec)
     source = Source(
         study=spec.name,
         objective=spec.objective.name,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caviar.contract.space import Space
-from service.store import studies, zooming
+from service.store import zooming
 from service.store.transaction import Transaction
+from service.use_cases import access
 
 _MAX_COUNTED = 5000
 
@@ -32,7 +33,7 @@ def fit(tx: Transaction, name: str, space: Space) -> Fit:
     Raises:
         NotFound: There is no such study (404).
     """
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     stride = max(1, -(-study.num_trials // _MAX_COUNTED))
     seen = zooming.some_params(tx, study.id, stride=stride)
     return Fit(len(seen), sum(space.fits(params) for params in seen), study.num_trials)

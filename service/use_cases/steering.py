@@ -11,11 +11,13 @@ from caviar.contract.space import CategoricalParameter, FloatParameter, IntParam
 from caviar.contract.study import OpenRound, StudySpec, WindowEdit
 from caviar.contract.views import RoundView, WindowView
 from caviar.contract.wording import nearest
+from service.domain.principal import Right
 from service.search.carrying import carried_windows, natural_window
 from service.search.samplers.coarse_to_fine import CoarseToFineSampler
 from service.search.windows import whole_space
-from service.store import rounds, studies
+from service.store import rounds
 from service.store.transaction import Record, Transaction
+from service.use_cases import access
 from service.use_cases.creating import open_round
 from service.use_cases.service import Service
 from service.use_cases.standing import require_live
@@ -43,11 +45,11 @@ async def open_by_hand(service: Service, name: str, body: OpenRound) -> RoundVie
 
 def _study_id(service: Service, name: str) -> int:
     with service.reading() as tx:
-        return int(studies.get(tx, name).id)
+        return int(access.study(tx, name, Right.CONTROL).id)
 
 
 def _open(tx: Transaction, name: str, body: OpenRound) -> RoundView:
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     require_live(study)
     spec = StudySpec.model_validate(study.spec)
     earlier = rounds.of_study(tx, study.id)

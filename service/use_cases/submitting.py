@@ -21,10 +21,11 @@ from caviar.contract.space import Space
 from caviar.contract.states import StudyState
 from caviar.contract.study import Budget, BudgetEdit, StudyEdit, StudySpec
 from caviar.contract.views import StudyView
+from service.domain.principal import Right
 from service.search.registry import build_pruner, build_sampler
 from service.store import spaces, studies, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import ending, importing, reading
+from service.use_cases import access, ending, importing, reading
 from service.use_cases.creating import create_trial
 from service.use_cases.standing import require_live
 
@@ -43,7 +44,9 @@ def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
         InvalidRequest: Options do not fit the objective, the strategy or the pruner, or a study to begin with is
             missing or of another kind (422).
         UnknownObjective: Nobody offers the objective (422).
+        Forbidden: Who acts may create none of this name (403).
     """
+    access.new_study(tx, spec.name)
     digest = _digest(spec)
     if _submitted_before(tx, spec.name, digest):
         return reading.study(tx, spec.name), False
@@ -90,6 +93,7 @@ def check(tx: Transaction, spec: StudySpec) -> StudySpec:
         InvalidRequest: Options do not fit (422).
         UnknownObjective: Nobody offers the objective (422).
     """
+    access.check(tx, Right.CONTROL)
     name = spec.objective.name
     offered = offered_objectives(tx)
     if name not in offered:
@@ -139,7 +143,7 @@ def edit(tx: Transaction, name: str, body: StudyEdit) -> StudyView:
         InvalidRequest: The new limits are none, or the new space does not fit the objective, the strategy or the
             pruner (422).
     """
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     require_live(study)
     spec = StudySpec.model_validate(study.spec)
     changes: dict[str, Any] = {}
@@ -191,7 +195,7 @@ def clone(tx: Transaction, name: str, new_name: str) -> StudyView:
         NotFound: There is no such study (404).
         StudyExists: The new name is taken by another study (409).
     """
-    spec = StudySpec.model_validate(studies.get(tx, name).spec)
+    spec = StudySpec.model_validate(access.study(tx, name).spec)
     return create(tx, spec.model_copy(update={"name": new_name}))[0]
 
 
@@ -205,7 +209,7 @@ def enqueue(tx: Transaction, name: str, params: dict[str, Any]) -> int:
         StateConflict: The study has ended, or its budget of trials is spent (409).
         InvalidRequest: The configuration does not fit the search space (422).
     """
-    study = studies.get(tx, name, is_locked=True)
+    study = access.study(tx, name, Right.CONTROL, is_locked=True)
     require_live(study)
     spec = StudySpec.model_validate(study.spec)
     if spec.space is None:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from caviar.contract.errors import FieldError, InvalidRequest
 from caviar.contract.states import AttemptEnd, Outcome, TrialState
 from caviar.contract.timeline import Bar, BarKind, Lane, RoundMark, Timeline, WorkerTime
-from service.store import attempt_rows, rounds, studies
+from service.store import attempt_rows, rounds
 from service.store.transaction import Record, Records, Transaction
+from service.use_cases import access
 
 MAX_BARS = 1200
 """More bars than these are told as the load of their workers."""
@@ -49,7 +50,7 @@ def timeline(tx: Transaction, name: str, *, begin: datetime | None = None, end: 
         NotFound: There is no such study (404).
         InvalidRequest: The window ends before it begins (422).
     """
-    study = studies.get(tx, name)
+    study = access.study(tx, name)
     last_at = study.ended_at or tx.now
     from_at, to_at = begin or study.created_at, end or last_at
     if begin is not None and to_at <= from_at:

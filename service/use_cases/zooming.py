@@ -11,9 +11,9 @@ from caviar.contract.points import Points
 from caviar.contract.space import CategoricalParameter, FloatParameter, IntParameter, Space
 from caviar.contract.views import RoundView, StudyView
 from service.search.parameters import cell
-from service.store import studies, zooming
+from service.store import zooming
 from service.store.transaction import Transaction
-from service.use_cases import points, reading
+from service.use_cases import access, points, reading
 
 GRADES = (0.1, 0.25, 0.5)
 """Shares of all trials that are told apart by how good they are: the best tenth, quarter and half."""
@@ -76,7 +76,7 @@ def zoom(tx: Transaction, name: str) -> Zoom:
         NotFound: There is no such study (404).
     """
     view = reading.study(tx, name)
-    study_id = int(studies.get(tx, name).id)
+    study_id = int(access.study(tx, name).id)
     is_minimized = view.metric.direction == "minimize"
     limit = min(_MOST_TRIALS, max(_FEWEST_TRIALS, _DOTS_IN_ALL // len(view.space)))
     total = zooming.num_valued(tx, study_id)

@@ -18,6 +18,7 @@ from service.store.transaction import Transaction
 from service.use_cases import controlling, naming, reading, submitting
 from service.use_cases.service import Service
 from service.web import rendering
+from service.web.acting import service_of
 from service.web.notices import Done
 from service.web.pages.parameters import StudyName
 from service.web.rendering import page
@@ -32,31 +33,31 @@ Typed = Annotated[str, Form(max_length=1000)]
 @router.post("/studies/{name}/pause")
 def pause(request: Request, name: StudyName, back: Back = "") -> Response:
     """Hand out no more trials."""
-    return _switch(request.app.state.service, name, controlling.pause, Done.PAUSED, back)
+    return _switch(service_of(request), name, controlling.pause, Done.PAUSED, back)
 
 
 @router.post("/studies/{name}/resume")
 def resume(request: Request, name: StudyName, back: Back = "") -> Response:
     """Hand out trials again."""
-    return _switch(request.app.state.service, name, controlling.resume, Done.RESUMED, back)
+    return _switch(service_of(request), name, controlling.resume, Done.RESUMED, back)
 
 
 @router.get("/studies/{name}/stop")
 def ask_to_stop(request: Request, name: StudyName) -> Response:
     """Say what stopping loses, and ask."""
-    return page("stop.html", study=_study(request.app.state.service, name))
+    return page("stop.html", study=_study(service_of(request), name))
 
 
 @router.post("/studies/{name}/stop")
 def stop(request: Request, name: StudyName) -> Response:
     """End a study."""
-    return _switch(request.app.state.service, name, controlling.stop, Done.STOPPED, "")
+    return _switch(service_of(request), name, controlling.stop, Done.STOPPED, "")
 
 
 @router.get("/studies/{name}/clone")
 def ask_to_clone(request: Request, name: StudyName) -> Response:
     """Ask for the name of the new study."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         study = reading.study(tx, name)
         suggested = naming.free_name(tx, name)
@@ -66,7 +67,7 @@ def ask_to_clone(request: Request, name: StudyName) -> Response:
 @router.post("/studies/{name}/clone")
 def clone(request: Request, name: StudyName, new_name: Typed = "") -> Response:
     """Start the study afresh under another name."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     typed = new_name.strip()
     try:
         checked = _clone_body(typed)
@@ -83,13 +84,13 @@ def clone(request: Request, name: StudyName, new_name: Typed = "") -> Response:
 @router.get("/studies/{name}/delete")
 def ask_to_delete(request: Request, name: StudyName) -> Response:
     """Say what deleting loses, and ask for the study's name."""
-    return page("delete.html", study=_study(request.app.state.service, name), typed="", problem="")
+    return page("delete.html", study=_study(service_of(request), name), typed="", problem="")
 
 
 @router.post("/studies/{name}/delete")
 def delete(request: Request, name: StudyName, confirmed: Typed = "") -> Response:
     """Delete a study whose name was typed once more."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     typed = confirmed.strip()
     if typed != name:
         problem = f"received {typed!r}, expected {name!r}" if typed else f"expected {name!r}, received nothing"

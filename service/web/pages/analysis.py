@@ -16,6 +16,7 @@ from service.domain.board_query import Condition
 from service.use_cases import analysing, contours, fleet, points, reading
 from service.use_cases.service import Service
 from service.web import formats
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, StudyName
 from service.web.pictures import analysis, brushes
 from service.web.pictures.brushes import Marks
@@ -63,7 +64,7 @@ MarksAsked = Annotated[Asked, Depends(_asked)]
 @router.get("/studies/{name}/analysis")
 def show_parallel(request: Request, name: StudyName, asked: MarksAsked) -> Response:
     """Parallel coordinates."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     study = _study(service, name)
     return _page(service, study, "parallel", _parallel(service, study, asked.marks(study.space)))
 
@@ -71,7 +72,7 @@ def show_parallel(request: Request, name: StudyName, asked: MarksAsked) -> Respo
 @router.get("/studies/{name}/analysis/slices")
 def show_slices(request: Request, name: StudyName, method: ImportanceMethod | None = None) -> Response:
     """Importances and the metric against each parameter."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     study = _study(service, name)
     return _page(service, study, "slices", _slices(service, study, method) | {"method": method})
 
@@ -79,7 +80,7 @@ def show_slices(request: Request, name: StudyName, method: ImportanceMethod | No
 @router.get("/studies/{name}/analysis/pairs")
 def show_pairs(request: Request, name: StudyName, x: Parameter = None, y: Parameter = None) -> Response:
     """The metric over two parameters."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     study = _study(service, name)
     return _page(service, study, "pairs", _pairs(service, study, x, y))
 
@@ -87,7 +88,7 @@ def show_pairs(request: Request, name: StudyName, x: Parameter = None, y: Parame
 @router.get("/studies/{name}/analysis/brush")
 def apply_brush(request: Request, name: StudyName) -> Response:
     """Marks as the form sends them, places on the axes, as an address with natural values."""
-    study = _study(request.app.state.service, name)
+    study = _study(service_of(request), name)
     query = request.query_params
     conditions: dict[str, Condition] = {}
     for axis in analysis.parameter_axes(study.space):
@@ -111,7 +112,7 @@ def apply_brush(request: Request, name: StudyName) -> Response:
 @router.get("/studies/{name}/fragments/selection")
 def show_selection(request: Request, name: StudyName, asked: MarksAsked) -> Response:
     """The table of the trials within all marks."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     study = _study(service, name)
     return page("fragments/selection.html", study=study, **_parallel(service, study, asked.marks(study.space)))
 
@@ -121,7 +122,7 @@ def show_importances(
     request: Request, name: StudyName, method: ImportanceMethod = ImportanceMethod.PED_ANOVA
 ) -> Response:
     """How much each parameter matters; computed now, which may take a second."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     study = _study(service, name)
     return page("fragments/importances.html", study=study, method=method, **_importances(service, name, method))
 

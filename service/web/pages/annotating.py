@@ -12,6 +12,7 @@ from caviar.contract.errors import FieldError, InvalidRequest, field_errors
 from caviar.contract.ranking import Annotation
 from service.use_cases import annotating
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.pages import trial
 from service.web.pages.parameters import TrialId
 from service.web.rendering import HEADERS
@@ -23,7 +24,7 @@ _Text = Annotated[str, Form(max_length=20_000)]
 @router.post("/trials/{trial_id}/annotate")
 def annotate(request: Request, trial_id: TrialId, tags: _Text = "", note: _Text = "") -> Response:
     """Set the tags and the note of a trial, then show it."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     # Forms write the ends of lines as the protocol of the web has them.
     try:
         body = annotation(tags.replace("\r\n", "\n"), note.replace("\r\n", "\n").strip())

@@ -14,6 +14,7 @@ from service.domain.board_query import COLUMNS, BoardQuery
 from service.store.transaction import Transaction
 from service.use_cases import fleet, ranking, reading
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, StudyName
 from service.web.rendering import HEADERS, page
 from service.web.tables import board_tools, leaderboard
@@ -26,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/studies/{name}/fragments/leaderboard")
 def show_leaderboard(request: Request, name: StudyName) -> Response:
     """A page of the leaderboard."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         view = fleet.with_able_workers(tx, [reading.study(tx, name)], lease_ttl_s=service.lease_ttl_s)[0]
         query = board_tools.query_of(view.space, request.query_params.multi_items())

@@ -18,6 +18,7 @@ from caviar.contract.views import StudyView
 from service.use_cases import comparing, overview
 from service.use_cases.service import Service
 from service.web import formats
+from service.web.acting import service_of
 from service.web.pages.parameters import Context
 from service.web.pictures import study_overlay
 from service.web.rendering import page
@@ -55,7 +56,7 @@ def compare_studies(
     axis: Across = Across.EPOCHS,
 ) -> Response:
     """Two to six studies side by side."""
-    return page("compare_studies.html", **_compared(request.app.state.service, study, axis))
+    return page("compare_studies.html", **_compared(service_of(request), study, axis))
 
 
 def _compared(service: Service, names: list[str], axis: Across) -> Context:

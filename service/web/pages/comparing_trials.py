@@ -14,6 +14,7 @@ from service.domain.board_query import BoardQuery
 from service.use_cases import comparing_trials, reading
 from service.use_cases.service import Service
 from service.web import formats
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, StudyName
 from service.web.pictures.side_by_side import overlaid
 from service.web.rendering import HEADERS, page
@@ -25,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/studies/{name}/compare")
 def compare_trials(request: Request, name: StudyName) -> Response:
     """Trials side by side: what differs, what they reached, their curves."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     pairs = request.query_params.multi_items()
     numbers = _numbers([value for key, value in pairs if key in ("trial", "trials")])
     if any(key == "trials" for key, _ in pairs):

@@ -18,6 +18,7 @@ from service.use_cases import curves, reading
 from service.use_cases.curves import Wanted
 from service.use_cases.service import Service
 from service.web import formats
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, StudyName
 from service.web.pictures.chart import Chart, study_chart
 from service.web.pictures.curve_view import HIDEABLE, CurveView, parse
@@ -126,7 +127,7 @@ class Picture:
 @router.get("/studies/{name}/curves")
 def show_curves_page(request: Request, name: StudyName) -> Response:
     """All learning curves of a study, and the history of its best value."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     view = parse(request.query_params)
     with service.reading() as tx:
         study = reading.study(tx, name)
@@ -137,7 +138,7 @@ def show_curves_page(request: Request, name: StudyName) -> Response:
 @router.get("/studies/{name}/fragments/curves")
 def show_curves(request: Request, name: StudyName) -> Response:
     """The learning curves above the leaderboard; those of their own page with `full` in the query."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     view = parse(request.query_params)
     with service.reading() as tx:
         study = reading.study(tx, name)
@@ -148,7 +149,7 @@ def show_curves(request: Request, name: StudyName) -> Response:
 @router.get("/studies/{name}/fragments/history")
 def show_history(request: Request, name: StudyName) -> Response:
     """The history of the best value."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     view = parse(request.query_params)
     with service.reading() as tx:
         context = history(tx, reading.study(tx, name), view, service.clock())

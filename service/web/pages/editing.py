@@ -15,6 +15,7 @@ from caviar.contract.study import StudyEdit
 from caviar.contract.views import StudyView
 from service.use_cases import reading, submitting
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.notices import Done
 from service.web.pages.actions import address_of, gone_to
 from service.web.pages.parameters import StudyName
@@ -93,7 +94,7 @@ class EditForm(BaseModel):
 @router.get("/studies/{name}/edit")
 def ask_to_edit(request: Request, name: StudyName) -> Response:
     """The form with what is in force."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         study = reading.study(tx, name)
     if study.state.is_finished:
@@ -106,7 +107,7 @@ def ask_to_edit(request: Request, name: StudyName) -> Response:
 @router.post("/studies/{name}/edit")
 def edit(request: Request, name: StudyName, form: Annotated[EditForm, Form()]) -> Response:
     """Change what was changed in the form."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     try:
         body = _body(form.changed())
         service.write(lambda tx: submitting.edit(tx, name, body))

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from caviar.contract.states import TrialState
 from caviar.contract.study import Metric
 from caviar.contract.views import Curve, StudyView
-from service.store import studies
 from service.store.transaction import Transaction
-from service.use_cases import reading
+from service.use_cases import access, reading
 from service.use_cases.service import Service
 from service.web.live.broadcaster import Shown, View
 from service.web.pages import curves
@@ -87,7 +86,7 @@ def live_view(service: Service, name: str, query: Sequence[tuple[str, str]]) -> 
         InvalidRequest: The query asks for a picture that there is not (422).
     """
     with service.reading() as tx:
-        study_id = int(studies.get(tx, name).id)
+        study_id = int(access.study(tx, name).id)
     asked = parse(dict(query))
     frames = Frames(dict(query))
     history = _History(service, asked)

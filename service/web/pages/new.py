@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from caviar.contract.errors import FieldError, InvalidRequest, StudyExists, TooLarge
 from service.use_cases import drafting, reading, submitting
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.forms import starting, texts
 from service.web.forms.draft import COLUMNS, MAX_PASTED, PLUGINS, Draft, from_pairs
 from service.web.forms.fields import PASTED
@@ -59,7 +60,7 @@ def show_form(
     source: Annotated[str, Query(alias="from", max_length=64)] = "",
 ) -> Response:
     """The form, filled in for a first study of an objective, or from another study."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         draft = starting.from_study(tx, source) if source else starting.from_objective(tx, objective)
     return _page(service, draft, look(service, draft), source=source)
@@ -68,14 +69,14 @@ def show_form(
 @router.post("/new/preview")
 def show_preview(request: Request, draft: CurrentDraft) -> Response:
     """What the study of a form would do, and what is wrong with it."""
-    shown = look(request.app.state.service, draft)
+    shown = look(service_of(request), draft)
     return page("fragments/new_preview.html", look=shown, draft=draft)
 
 
 @router.post("/new")
 def submit(request: Request, draft: CurrentDraft) -> Response:
     """Create the study, or do what else the pressed button says and show the form again."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     if draft.act == "create":
         return _create(service, draft)
     if draft.act == "paste":

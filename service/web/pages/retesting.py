@@ -14,6 +14,7 @@ from caviar.contract.ranking import Retest
 from service.domain.board_query import BoardQuery
 from service.use_cases import retesting
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.pages.parameters import StudyName
 from service.web.pages.study import study_context
 from service.web.rendering import HEADERS, page
@@ -25,7 +26,7 @@ _Text = Annotated[str, Form(max_length=100)]
 @router.post("/studies/{name}/retest")
 def retest(request: Request, name: StudyName, top: _Text = "", repeats: _Text = "") -> Response:
     """Enqueue the best configurations again, then show the study; a refusal is shown at the form."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     given = {"top": top.strip(), "repeats": repeats.strip()}
     try:
         body = _retest(given)

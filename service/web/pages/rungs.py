@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.use_cases import reading
 from service.use_cases.rungs import rungs
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, StudyName
 from service.web.pictures.rungs import FATE_WORDS, ladders
 from service.web.rendering import page
@@ -19,13 +20,13 @@ router = APIRouter(include_in_schema=False)
 @router.get("/studies/{name}/rungs")
 def show_rungs(request: Request, name: StudyName) -> Response:
     """Who came to which rung, and who went on."""
-    return page("rungs.html", **_rungs(request.app.state.service, name))
+    return page("rungs.html", **_rungs(service_of(request), name))
 
 
 @router.get("/studies/{name}/fragments/rungs")
 def show_rungs_fragment(request: Request, name: StudyName) -> Response:
     """The live part of the rungs."""
-    return page("fragments/rungs.html", **_rungs(request.app.state.service, name))
+    return page("fragments/rungs.html", **_rungs(service_of(request), name))
 
 
 def _rungs(service: Service, name: str) -> Context:

@@ -14,6 +14,7 @@ from caviar.contract.study import StudyEdit
 from service.use_cases import reading, submitting
 from service.use_cases.service import Service
 from service.use_cases.spaces import Fit, fit
+from service.web.acting import service_of
 from service.web.forms import spaces as space_form
 from service.web.forms.rounds import Typed
 from service.web.pages.parameters import Context, StudyName
@@ -30,7 +31,7 @@ WhichEnd = Annotated[str, Query(pattern="^(lower|upper|)$")]
 @router.get("/studies/{name}/space")
 def show_space(request: Request, name: StudyName, parameter: ParameterName = "", end: WhichEnd = "") -> Response:
     """The ranges in force; with a parameter and one of its ends, that one suggested wider."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         space = reading.study(tx, name).space
     typed = space_form.suggestion(space, parameter, end)
@@ -40,7 +41,7 @@ def show_space(request: Request, name: StudyName, parameter: ParameterName = "",
 @router.post("/studies/{name}/space")
 async def change_space(request: Request, name: StudyName) -> Response:
     """Put other ranges into force, or with `check` only tell how many trials would fit them."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     async with request.form(max_files=0, max_fields=_MAX_FIELDS) as sent:
         typed = {key: value for key, value in sent.items() if isinstance(value, str)}
     return await asyncio.to_thread(_change, service, name, typed)

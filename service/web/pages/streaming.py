@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from caviar.contract.errors import FieldError, InvalidRequest
-from service.store import studies
+from service.use_cases import access
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.live.broadcaster import Seen
 from service.web.live.hub import Hub
 from service.web.live.messages import Encoding, Message
@@ -51,7 +52,7 @@ async def stream_changes(
     request: Request, name: StudyName, asked: Annotated[Asked, Query()], last_event_id: LastEvent = None
 ) -> StreamingResponse:
     """What changes on a page of a study, as server-sent events; see `Asked`."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     hub: Hub = request.app.state.live
     seen = _seen(asked.seq, last_event_id or asked.last)
     if asked.only == "changes":
@@ -80,7 +81,7 @@ def _seen(seq: int, last_event_id: str | None) -> Seen:
 
 def _study(service: Service, name: str) -> tuple[int, int]:
     with service.reading() as tx:
-        row = studies.get(tx, name)
+        row = access.study(tx, name)
         return int(row.id), int(row.last_event_seq)
 
 

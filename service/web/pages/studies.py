@@ -13,6 +13,7 @@ from service.store.transaction import Transaction
 from service.use_cases import fleet, overview
 from service.use_cases.service import Service
 from service.web import notices
+from service.web.acting import service_of
 from service.web.pages.parameters import Context
 from service.web.rendering import page
 from service.web.tables import listing
@@ -26,13 +27,13 @@ Asked = Annotated[StudyQuery, Query()]
 @router.get("/")
 def show_studies(request: Request, query: Asked) -> Response:
     """The studies that are asked for, the newest first."""
-    return page("studies.html", **_studies(request.app.state.service, query))
+    return page("studies.html", **_studies(service_of(request), query))
 
 
 @router.get("/fragments/studies")
 def show_studies_fragment(request: Request, query: Asked) -> Response:
     """The table of studies alone."""
-    return page("fragments/studies.html", **_studies(request.app.state.service, query))
+    return page("fragments/studies.html", **_studies(service_of(request), query))
 
 
 def _studies(service: Service, query: StudyQuery) -> Context:

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from caviar.contract.views import StudyView
 from service.domain.board_query import BoardQuery
-from service.store import studies
 from service.store.transaction import Transaction
-from service.use_cases import fleet, reading
+from service.use_cases import access, fleet, reading
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.live.broadcaster import Shown, View
 from service.web.pages import curves
 from service.web.pages.board import leaderboard_context, requested, tidied
@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/studies/{name}")
 def show_study(request: Request, name: StudyName) -> Response:
     """One study: where it stands, its curves, its leaderboard."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         space = reading.study(tx, name).space
     query, refused = requested(request, space)
@@ -41,7 +41,7 @@ def show_study(request: Request, name: StudyName) -> Response:
 @router.get("/studies/{name}/setup")
 def show_setup(request: Request, name: StudyName) -> Response:
     """What a study searches, trains and may spend."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         view = _study(tx, service, name)
     return page("setup.html", study=view, now=service.clock())
@@ -50,7 +50,7 @@ def show_setup(request: Request, name: StudyName) -> Response:
 @router.get("/studies/{name}/fragments/summary")
 def show_summary(request: Request, name: StudyName) -> Response:
     """The facts at the head of a study's page."""
-    return page("fragments/summary.html", **_summary_alone(request.app.state.service, name))
+    return page("fragments/summary.html", **_summary_alone(service_of(request), name))
 
 
 def live_view(service: Service, name: str, query: Sequence[tuple[str, str]]) -> View:
@@ -64,7 +64,7 @@ def live_view(service: Service, name: str, query: Sequence[tuple[str, str]]) -> 
         NotFound: There is no such study (404).
     """
     with service.reading() as tx:
-        study_id = int(studies.get(tx, name).id)
+        study_id = int(access.study(tx, name).id)
         asked = query_of(reading.study(tx, name).space, query)
 
     frames = Frames()

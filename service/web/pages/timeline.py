@@ -14,6 +14,7 @@ from caviar.contract.timeline import Timeline
 from service.use_cases import reading
 from service.use_cases.service import Service
 from service.use_cases.timeline import timeline
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, StudyName
 from service.web.pictures.timeline import gantt
 from service.web.rendering import page
@@ -30,7 +31,7 @@ Last = Annotated[int | None, Query(ge=1, le=10**8, description="Seconds before t
 @router.get("/studies/{name}/timeline")
 def show_timeline(request: Request, name: StudyName, begin: From = None, end: To = None, last: Last = None) -> Response:
     """The attempts of a study over wall time."""
-    return page("timeline.html", **_timeline(request.app.state.service, name, begin, end, last))
+    return page("timeline.html", **_timeline(service_of(request), name, begin, end, last))
 
 
 @router.get("/studies/{name}/fragments/timeline")
@@ -38,7 +39,7 @@ def show_timeline_fragment(
     request: Request, name: StudyName, begin: From = None, end: To = None, last: Last = None
 ) -> Response:
     """The live part of the timeline."""
-    return page("fragments/timeline.html", **_timeline(request.app.state.service, name, begin, end, last))
+    return page("fragments/timeline.html", **_timeline(service_of(request), name, begin, end, last))
 
 
 def _timeline(service: Service, name: str, begin: datetime | None, end: datetime | None, last_s: int | None) -> Context:

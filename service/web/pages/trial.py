@@ -16,6 +16,7 @@ from service.store.transaction import Transaction
 from service.use_cases import controlling, neighbours, reading, repeating, snippets
 from service.use_cases.service import Service
 from service.web import formats
+from service.web.acting import service_of
 from service.web.pages.forms import Fields
 from service.web.pages.parameters import Context, TrialId
 from service.web.pictures.trial_curves import trial_picture
@@ -32,20 +33,20 @@ Did = Literal["", "retried", "stopped", "enqueued", "cloned", "annotated"]
 @router.get("/trials/{trial_id}")
 def show_trial(request: Request, trial_id: TrialId, did: Did = "", metric: str = "") -> Response:
     """One trial with all that is known of it."""
-    return page("trial.html", **_trial(request.app.state.service, trial_id, metric), did=did, refusal=None, typed={})
+    return page("trial.html", **_trial(service_of(request), trial_id, metric), did=did, refusal=None, typed={})
 
 
 @router.get("/trials/{trial_id}/fragments/trial")
 def show_trial_fragment(request: Request, trial_id: TrialId, metric: str = "") -> Response:
     """The live part of a trial's page."""
-    context = _trial(request.app.state.service, trial_id, metric)
+    context = _trial(service_of(request), trial_id, metric)
     return page("fragments/trial.html", **context, did="", refusal=None, typed={})
 
 
 @router.post("/trials/{trial_id}/stop")
 def stop_trial(request: Request, trial_id: TrialId) -> Response:
     """Cancel a trial, then show it."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     service.write(lambda tx: controlling.stop_trial(tx, trial_id))
     return _go_to(trial_id, "stopped")
 
@@ -53,7 +54,7 @@ def stop_trial(request: Request, trial_id: TrialId) -> Response:
 @router.post("/trials/{trial_id}/again")
 def run_again(request: Request, trial_id: TrialId, typed: Fields) -> Response:
     """Have the configuration of a trial trained once more, then show the trial that does."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     try:
         name = _clone_name(typed)
         repeated = service.write(lambda tx: repeating.run_again(tx, trial_id, name))

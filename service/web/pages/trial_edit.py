@@ -9,6 +9,7 @@ from caviar.contract.errors import CaviarError
 from service.store.transaction import Transaction
 from service.use_cases import reading, submitting
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.pages.forms import Fields
 from service.web.pages.parameters import Context, TrialId
 from service.web.rendering import HEADERS, page
@@ -20,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/trials/{trial_id}/clone")
 def show_form(request: Request, trial_id: TrialId) -> Response:
     """The configuration of a trial, to be changed."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         return page("trial_edit.html", **_form(tx, service, trial_id), refusal=None)
 
@@ -28,7 +29,7 @@ def show_form(request: Request, trial_id: TrialId) -> Response:
 @router.post("/trials/{trial_id}/clone")
 def enqueue(request: Request, trial_id: TrialId, typed: Fields) -> Response:
     """Enqueue the configuration of the form, then show its trial; or show the form with what is wrong."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
 
     def operation(tx: Transaction) -> int:
         view = reading.study(tx, reading.trial(tx, trial_id).study)

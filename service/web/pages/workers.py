@@ -12,6 +12,7 @@ from caviar.contract.errors import NotFound
 from caviar.contract.states import WorkerMode
 from service.use_cases import controlling, fleet, neighbours
 from service.use_cases.service import Service
+from service.web.acting import service_of
 from service.web.pages.parameters import Context, WorkerId
 from service.web.rendering import HEADERS, page
 from service.web.tables.fleet import WorkerEntry, entry, hosts
@@ -31,7 +32,7 @@ def show_workers(
     host: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """All workers, and what was just done to one of them or to a machine."""
-    context = _workers(request.app.state.service)
+    context = _workers(service_of(request))
     present: list[WorkerEntry] = context["present"]
     touched = [one for one in present if worker and one.worker.worker_id == worker]
     on_host = [one for one in present if host and one.worker.host == host]
@@ -41,14 +42,14 @@ def show_workers(
 @router.get("/fragments/workers")
 def show_workers_fragment(request: Request) -> Response:
     """The workers alone."""
-    return page("fragments/workers.html", **_workers(request.app.state.service))
+    return page("fragments/workers.html", **_workers(service_of(request)))
 
 
 # Before the route of a single worker, which would take `hosts` for its id.
 @router.post("/workers/hosts/{verb}")
 def steer_host(request: Request, verb: Verb, host: Annotated[str, Form(max_length=200)]) -> Response:
     """Steer all connected workers of a machine, then show them all."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     with service.reading() as tx:
         found = fleet.workers(tx, lease_ttl_s=service.lease_ttl_s).items
     named = [worker for worker in found if worker.is_alive and worker.host == host]
@@ -62,7 +63,7 @@ def steer_host(request: Request, verb: Verb, host: Annotated[str, Form(max_lengt
 @router.post("/workers/{worker_id}/{verb}")
 def steer_worker(request: Request, worker_id: WorkerId, verb: Verb) -> Response:
     """Pause, resume or drain a worker, then show them all."""
-    controlling.steer_worker(request.app.state.service, worker_id, _MODES[verb])
+    controlling.steer_worker(service_of(request), worker_id, _MODES[verb])
     return _go_to(f"did={verb}&worker={quote(worker_id, safe='')}")
 
 

@@ -15,6 +15,7 @@ from service.store.transaction import Transaction
 from service.use_cases import reading, steering
 from service.use_cases.service import Service
 from service.use_cases.zooming import zoom
+from service.web.acting import service_of
 from service.web.forms import rounds as round_form
 from service.web.forms.rounds import Typed
 from service.web.pages.parameters import Context, StudyName
@@ -30,13 +31,13 @@ router = APIRouter(include_in_schema=False)
 @router.get("/studies/{name}/zoom")
 def show_zoom(request: Request, name: StudyName) -> Response:
     """What each round draws from, and where the trials lie."""
-    return page("zoom.html", **_zoom(request.app.state.service, name))
+    return page("zoom.html", **_zoom(service_of(request), name))
 
 
 @router.get("/studies/{name}/fragments/zoom")
 def show_zoom_fragment(request: Request, name: StudyName) -> Response:
     """The live part of the zoom map."""
-    return page("fragments/zoom.html", **_zoom(request.app.state.service, name))
+    return page("fragments/zoom.html", **_zoom(service_of(request), name))
 
 
 @router.get("/studies/{name}/rounds")
@@ -48,7 +49,7 @@ def leave_rounds(name: StudyName) -> Response:
 @router.post("/studies/{name}/rounds")
 async def open_round(request: Request, name: StudyName) -> Response:
     """Open the next round with the windows of the form, or show it again with what is wrong."""
-    service: Service = request.app.state.service
+    service: Service = service_of(request)
     async with request.form(max_files=0, max_fields=_MAX_FIELDS) as sent:
         typed = {key: value for key, value in sent.items() if isinstance(value, str)}
     try:

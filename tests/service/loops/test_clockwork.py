@@ -16,6 +16,7 @@ from caviar.contract.messages import Assignment, Claim, Finish, RegisterWorker
 from caviar.contract.states import Outcome, StopReason, StudyState, TrialState
 from caviar.contract.study import StudySpec
 from service.api.examples import BODIES
+from service.domain.principal import SYSTEM
 from service.loops.clockwork import Clockwork
 from service.store.engine import connect
 from service.store.transaction import Transaction
@@ -32,7 +33,7 @@ class Hand:
     def __init__(self, url: str) -> None:
         self.now = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
         self.passed_s = 0.0
-        self.service = Service(connect(url), lease_ttl_s=_TTL_S, clock=lambda: self.now)
+        self.service = Service(connect(url), lease_ttl_s=_TTL_S, clock=lambda: self.now).acting_for(SYSTEM)
         self.clockwork = Clockwork(self.service, monotonic=lambda: self.passed_s)
 
     async def tick(self, *, after_s: float, moved_by_s: float = 0.0) -> None:

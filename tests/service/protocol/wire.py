@@ -15,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app, prepare
+from service.domain.principal import SYSTEM
 from service.loops.clockwork import Clockwork
 from service.loops.sweeper import Sweeper
 from service.settings import ServiceSettings
@@ -66,7 +67,7 @@ class Wire:
         """Bring the service up."""
         app = create_app(self._settings, clock=self.clock)
         self._clockwork = Clockwork(app.state.service, monotonic=self.clock.seconds)
-        self.service, self.keeper = app.state.service, app.state.keeper
+        self.service, self.keeper = app.state.service.acting_for(SYSTEM), app.state.keeper.acting_for(SYSTEM)
         client = TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False)
         self.client = self._running.enter_context(client)
         self.tick()

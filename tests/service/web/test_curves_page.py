@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from service.domain.principal import SYSTEM
 from service.use_cases import reading
 from service.use_cases.service import Service
 from service.web.pages.live_curves import ALL_S, Frames
@@ -99,7 +100,8 @@ def test_the_page_says_which_trials_it_shows(browser: TestClient, worker: Script
 
 
 def test_axes_are_told_when_they_must_change(browser: TestClient, worker: ScriptedWorker, trials: Any) -> None:
-    service: Service = browser.app.state.service  # type: ignore[attr-defined]  # The application is FastAPI's.
+    whole: Service = browser.app.state.service  # type: ignore[attr-defined]  # The application is FastAPI's.
+    service = whole.acting_for(SYSTEM)
     now = 0.0
     frames = Frames(clock=lambda: now)
 
