@@ -28,8 +28,10 @@ _OF_NUMBER = (attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == b
 _FACTS = select(attempts.c.facts).where(*_OF_NUMBER)
 _TELL = update(attempts).where(*_OF_NUMBER)
 _TOKENS_OF_WORKER = select(leases.c.token).where(leases.c.worker_id == bindparam("worker"))
-_TOKENS_OF_REQUEST = select(attempts.c.token).where(
-    attempts.c.worker_id == bindparam("worker"), attempts.c.request_id == bindparam("request")
+_OF_REQUEST = (
+    select(attempts.c.token, attempts.c.started_at, leases.c.expires_at)
+    .outerjoin(leases, (leases.c.trial_id == attempts.c.trial_id) & (leases.c.attempt == attempts.c.attempt))
+    .where(attempts.c.worker_id == bindparam("worker"), attempts.c.request_id == bindparam("request"))
 )
 _HELD = (
     select(trials, leases.c.token, attempts.c.first_epoch, SPEC_TEXT)
@@ -162,9 +164,9 @@ def tokens_of_worker(tx: Transaction, worker_id: str) -> set[str]:
     return set(tx.read(_TOKENS_OF_WORKER, {"worker": worker_id}).scalars())
 
 
-def tokens_of_request(tx: Transaction, worker_id: str, request_id: str) -> set[str]:
-    """Tokens that an earlier answer to the same request handed out."""
-    return set(tx.read(_TOKENS_OF_REQUEST, {"worker": worker_id, "request": request_id}).scalars())
+def of_request(tx: Transaction, worker_id: str, request_id: str) -> Records:
+    """Attempts that a request was given: `token`, `started_at`, and `expires_at` of the lease, None if it has ended."""
+    return tx.read(_OF_REQUEST, {"worker": worker_id, "request": request_id}).all()
 
 
 def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Record | None:

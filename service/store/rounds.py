@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from service.store.schema import rounds, studies
 from service.store.transaction import Records, Transaction
+
+_COUNT = select(func.count()).where(rounds.c.study_id == bindparam("study"))
 
 
 def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
@@ -27,3 +29,8 @@ def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
 def of_study(tx: Transaction, study_id: int) -> Records:
     """Rounds of a study, the oldest first."""
     return tx.read(select(rounds).where(rounds.c.study_id == study_id).order_by(rounds.c.number)).all()
+
+
+def count(tx: Transaction, study_id: int) -> int:
+    """How many rounds a study has."""
+    return int(tx.read(_COUNT, {"study": study_id}).scalar_one())

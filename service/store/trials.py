@@ -25,6 +25,7 @@ _LEASED = (
         leases.c.started_at.label("leased_at"),
         studies.c.name.label("study_name"),
         studies.c.state.label("study_state"),
+        studies.c.last_event_seq.label("study_last_seq"),
         studies.c.num_epochs.label("study_num_epochs"),
         studies.c.best_value.label("study_best_value"),
     )

@@ -25,9 +25,9 @@ def importances(service: Service, name: str, method: ImportanceMethod) -> Import
         StateConflict: Too few of its trials can be compared yet (409).
     """
     with service.reading() as tx:
-        study_id = access.study(tx, name).id
+        study = access.study(tx, name)
     try:
-        search = service.searches.of(study_id)
+        search = service.searches.up_to(study.id, study.last_event_seq)
     except LookupError:
         raise NotFound(f"the study {name!r} was just deleted") from None
     # What is compared is taken out at once; the computation holds up neither claims nor reports.

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from caviar.contract.errors import CaviarError
 from caviar.contract.messages import Assignment, Claim, Claimed
 from caviar.contract.states import AttemptEnd, EndReason, StopReason, StudyState, TrialState, WorkerMode
 from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.search.pruner import Promotion
 from service.search.registry import build_pruner
-from service.store import leases, measurements, studies, trials, workers
+from service.store import leases, measurements, rounds, studies, trials, workers
 from service.store.transaction import Record, Transaction
 from service.use_cases import access, ending, retention, rotation
 from service.use_cases.creating import create_trial, open_round
@@ -28,6 +29,8 @@ from service.use_cases.specs import parsed
 
 _IDLE_RETRY_S = 1.0
 _RESTING_RETRY_S = 5.0
+# Of all processes that propose for a study at the same moment, one is the first: even with dozens, each has its turn.
+_MAX_PROPOSALS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class _Claimant:
     worker_id: str
     request_id: str
     lease_ttl_s: float
+
+
+class _AnsweredElsewhere(CaviarError):
+    """Another process is answering the same request, which was repeated there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,10 @@ async def _claim(service: Service, worker_id: str, body: Claim) -> Claimed:
         may_lose = first_mode is None
         stored = await service.submit(partial(_from_store, service, worker_id, body, may_lose=may_lose))
         first_mode = first_mode or stored.mode
-        assigned = await _serve(service, stored, body.max_trials)
+        try:
+            assigned = await _serve(service, stored, body.max_trials)
+        except _AnsweredElsewhere:
+            assigned = await service.submit(partial(_given, claimant=stored.claimant))
         remaining_s = deadline - asyncio.get_running_loop().time()
         is_over = assigned or stored.is_repeat or remaining_s <= 0 or service.feed.is_closed
         # Its mode is news to the worker if it has changed meanwhile; one that is drained waits for nothing.
@@ -119,12 +129,14 @@ async def _serve(service: Service, stored: _Stored, max_trials: int) -> list[Ass
     # Studies take turns trial by trial, so that a worker with many slots is shared as well.
     assigned, turns, claimant = list(stored.assigned), stored.turns, stored.claimant
     while len(assigned) < max_trials and (turn := rotation.next_turn(turns)) is not None:
+        given = frozenset(assignment.lease for assignment in assigned)
         if turn.has_waiting:
             room = max_trials - len(assigned)
-            more, turns = await service.submit(partial(_hand_out, claimant=claimant, turns=turns, room=room))
+            step = partial(_hand_out_more, claimant=claimant, given=given, turns=turns, room=room)
+            more, turns = await service.submit(step)
             assigned += more
             continue
-        assignment = await _next(service, turn.study_id, claimant, may_create=turn.may_create)
+        assignment = await _next(service, turn, claimant, given)
         if assignment is None:
             turn.close()
         else:
@@ -138,16 +150,30 @@ def _from_store(service: Service, worker_id: str, body: Claim, tx: Transaction, 
     workers.seen(tx, worker_id)
     mode = WorkerMode(worker.mode)
     claimant = _Claimant(worker_id, body.request_id, service.lease_ttl_s)
-    answered = leases.tokens_of_request(tx, worker_id, body.request_id)
-    if answered:
-        held = [row for row in leases.held_by(tx, worker_id) if row.token in answered]
-        return _Stored([_again(tx, row, claimant) for row in held], claimant, [], mode, is_repeat=True)
+    if leases.of_request(tx, worker_id, body.request_id):
+        return _Stored(_given(tx, claimant), claimant, [], mode, is_repeat=True)
     lost = _lose_unknown(tx, worker_id, set(body.leases)) if may_lose else []
     objectives = frozenset(offer["name"] for offer in worker.objectives)
     own = Counter(row.study_id for row in lost)
     turns = rotation.turns(tx, worker, objectives, service.shares, own)
     assigned, turns = _hand_out(tx, claimant, turns, body.max_trials, own=[row.id for row in lost])
     return _Stored(assigned, claimant, turns, mode)
+
+
+def _given(tx: Transaction, claimant: _Claimant) -> list[Assignment]:
+    tokens = {row.token for row in leases.of_request(tx, claimant.worker_id, claimant.request_id)}
+    held = [row for row in leases.held_by(tx, claimant.worker_id) if row.token in tokens]
+    return [_again(tx, row, claimant) for row in held]
+
+
+def _require_sole_answer(tx: Transaction, claimant: _Claimant, given: Collection[str]) -> None:
+    # Nobody knows of these leases before they are in an answer. So if there are more, or one of them was renewed or has
+    # ended, the request was repeated at another process: two answers must not hand out twice as much as was asked for.
+    found = leases.of_request(tx, claimant.worker_id, claimant.request_id)
+    term = timedelta(seconds=claimant.lease_ttl_s)
+    untouched = {row.token for row in found if row.expires_at == row.started_at + term}
+    if len(found) != len(given) or untouched != set(given):
+        raise _AnsweredElsewhere("the request was repeated at another process, which answers it")
 
 
 def _lose_unknown(tx: Transaction, worker_id: str, known: set[str]) -> list[Record]:
@@ -181,28 +207,49 @@ def _hand_out(
     return assigned, left
 
 
-async def _next(service: Service, study_id: int, claimant: _Claimant, *, may_create: bool) -> Assignment | None:
+def _hand_out_more(
+    tx: Transaction, claimant: _Claimant, given: Collection[str], turns: Sequence[Turn], room: int
+) -> tuple[list[Assignment], list[Turn]]:
+    _require_sole_answer(tx, claimant, given)
+    return _hand_out(tx, claimant, turns, room)
+
+
+async def _next(service: Service, turn: Turn, claimant: _Claimant, given: Collection[str]) -> Assignment | None:
+    study_id = turn.study_id
     try:
-        search = await _search(service, study_id)
+        search = await _search(service, study_id, turn.last_seq)
+        async with search.proposing:
+            for _ in range(_MAX_PROPOSALS):
+                seen = search.seq
+                # The sampler computes on a thread of its own: reports go on meanwhile.
+                step = await asyncio.to_thread(search.next, may_create=turn.may_create)
+                if isinstance(step, Wait):
+                    return None
+                take = partial(_take, study_id=study_id, step=step, claimant=claimant, given=given)
+                taken = await service.submit(take)
+                if taken.behind is None:
+                    return taken.assignment
+                search = await _newer(service, study_id, search, seen, taken.behind)
     except LookupError:  # Deleted since it was seen.
-        return None
-    async with search.proposing:
-        for _ in range(3):
-            # The sampler computes on a thread of its own: reports go on meanwhile.
-            step = await asyncio.to_thread(search.next, may_create=may_create)
-            if isinstance(step, Wait):
-                return None
-            taken = await service.submit(partial(_take, study_id=study_id, step=step, claimant=claimant))
-            if not taken.is_behind:
-                return taken.assignment
-            service.searches.forget(study_id)
-            search = await _search(service, study_id)
+        pass
     return None
 
 
-async def _search(service: Service, study_id: int) -> Search:
+async def _search(service: Service, study_id: int, seq: int) -> Search:
     loaded = service.searches.loaded(study_id)
-    return loaded if loaded is not None else await asyncio.to_thread(service.searches.of, study_id)
+    if loaded is not None and loaded.seq >= seq:
+        return loaded
+    return await asyncio.to_thread(service.searches.up_to, study_id, seq)
+
+
+async def _newer(service: Service, study_id: int, search: Search, seen: int, seq: int) -> Search:
+    """The search that knows what one that was refused did not."""
+    newer = await _search(service, study_id, seq)
+    if newer is search and newer.seq == seen:
+        # It lacked nothing, and yet the rows are not what it holds: they are right.
+        service.searches.forget(study_id)
+        newer = await _search(service, study_id, seq)
+    return newer
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +258,22 @@ class _Taken:
 
     Attributes:
         assignment: The trial, handed out; None if there is none to hand out now.
-        is_behind: The mirror lacked something that the database has, so the search must be asked again.
+        behind: The study's last event, if the mirror lacked something that the database has, so that the search must be
+            asked again; else None.
     """
 
     assignment: Assignment | None = None
-    is_behind: bool = False
+    behind: int | None = None
 
 
-def _take(tx: Transaction, study_id: int, step: Promotion | Suggestion | NothingLeft, claimant: _Claimant) -> _Taken:
+def _take(
+    tx: Transaction,
+    study_id: int,
+    step: Promotion | Suggestion | NothingLeft,
+    claimant: _Claimant,
+    given: Collection[str],
+) -> _Taken:
+    _require_sole_answer(tx, claimant, given)
     study = studies.by_id(tx, study_id, is_locked=True)
     if study is None or study.state != StudyState.RUNNING:
         return _Taken()
@@ -234,6 +289,9 @@ def _take(tx: Transaction, study_id: int, step: Promotion | Suggestion | Nothing
 
 
 def _end(tx: Transaction, study: Record, spec: StudySpec, step: NothingLeft) -> _Taken:
+    if step.as_of < study.last_event_seq:
+        # Perhaps a trial has paused since then that is to be promoted.
+        return _Taken(behind=study.last_event_seq)
     reason = ending.limit_reached(tx, study, spec) or (EndReason.SPACE_EXHAUSTED if step.is_exhausted else None)
     is_idle = not trials.num_in_state(tx, study.id, TrialState.WAITING, TrialState.RUNNING)
     if reason is not None and is_idle:
@@ -244,7 +302,7 @@ def _end(tx: Transaction, study: Record, spec: StudySpec, step: NothingLeft) -> 
 def _promote(tx: Transaction, study: Record, spec: StudySpec, step: Promotion, claimant: _Claimant) -> _Taken:
     trial = trials.by_number(tx, study.id, step.number)
     if trial.state != TrialState.PAUSED:
-        return _Taken(is_behind=True)
+        return _Taken(behind=study.last_event_seq)
     if _is_trained(tx, spec, trial):
         return _Taken()
     trials.change(tx, trial.id, promoted_epoch=step.epoch, evidence=None)
@@ -255,8 +313,9 @@ def _promote(tx: Transaction, study: Record, spec: StudySpec, step: Promotion, c
 def _add(tx: Transaction, study: Record, spec: StudySpec, step: Suggestion, claimant: _Claimant) -> _Taken:
     if ending.limit_reached(tx, study, spec) is not None:
         return _Taken()
-    if step.number != study.num_trials or step.space_version != study.space_version:
-        return _Taken(is_behind=True)
+    stored = (study.num_trials, study.space_version, rounds.count(tx, study.id))
+    if stored != (step.number, step.space_version, step.num_rounds):
+        return _Taken(behind=study.last_event_seq)
     proposal = step.proposal
     if proposal.opened is not None:
         open_round(tx, study.id, proposal.opened)

@@ -35,7 +35,7 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
     trial = access.leased_trial(tx, trial_id)
     if trial.token != body.lease:
         return _finished_before(tx, searches, trial, body)
-    search = searches.of(trial.study_id)
+    search = searches.knowing(tx, trial.study_id, trial.study_last_seq)
     leases.tell(tx, trial.id, trial.attempt, facts=told(body.facts), log_tail=body.log_tail)
     error = None if body.error is None else body.error.model_dump(mode="json")
     is_overdue = rules.is_overdue(search.spec.budget, started_at=trial.leased_at, now=tx.now)
@@ -162,7 +162,7 @@ def _finished_before(tx: Transaction, searches: Searches, trial: Record, body: F
         return status(tx, trial.id)
     if attempt is not None and attempt.end == AttemptEnd.FINISHED:
         if attempt.outcome == body.outcome and attempt.attempt == trial.attempt:
-            return _ended(tx, searches.of(trial.study_id), trial.id)
+            return _ended(tx, searches.knowing(tx, trial.study_id, trial.study_last_seq), trial.id)
         if attempt.outcome == body.outcome:
             return status(tx, trial.id)
         raise StateConflict(

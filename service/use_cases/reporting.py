@@ -79,7 +79,7 @@ def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_tt
     trial = access.leased_trial(tx, item.trial_id)
     if trial.token != item.lease:
         return _after_the_end(tx, searches, trial, item)
-    search = searches.knowing(trial.study_id, trial.number)
+    search = searches.knowing(tx, trial.study_id, trial.study_last_seq)
     _require_metric(search, item)
     ruling = _Ruling(Decision.CONTINUE)
     # An epoch above the last one cannot have been reported before; only others are looked up.
@@ -234,6 +234,7 @@ def _after_the_end(tx: Transaction, searches: Searches, trial: Record, item: Mea
             rule = (stored.evidence or trial.evidence or {}).get("rule", trial.stop_reason)
             decision = _DECISIONS[attempt.end]
             is_newest = decision is Decision.STOP and attempt.attempt == trial.attempt
-            wanted = is_newest and retention.wants_weights(tx, trial.id, searches.of(trial.study_id).spec)
+            search = searches.knowing(tx, trial.study_id, trial.study_last_seq)
+            wanted = is_newest and retention.wants_weights(tx, trial.id, search.spec)
             return TrialDecision(trial_id=trial.id, decision=decision, reason=rule, keep_weights=wanted)
     raise LeaseLost(f"the lease of trial {trial.id} is not its current one; drop this run, nothing was changed")

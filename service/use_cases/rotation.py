@@ -37,6 +37,7 @@ class Turn:
         has_waiting: Whether trials wait.
         may_begin: Whether a paused trial may be promoted or a new one created.
         may_create: Whether its budget allows new ones.
+        last_seq: Its last event.
     """
 
     study_id: int
@@ -49,6 +50,7 @@ class Turn:
     has_waiting: bool
     may_begin: bool
     may_create: bool
+    last_seq: int
 
     @property
     def is_open(self) -> bool:
@@ -111,6 +113,7 @@ def _turn(tx: Transaction, study: Record, spec: StudySpec, shares: Shares, num_o
         has_waiting=study.has_waiting,
         may_begin=may_create or (is_working and study.has_paused),
         may_create=may_create,
+        last_seq=study.last_event_seq,
     )
 
 

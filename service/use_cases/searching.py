@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeVar
 
 import structlog
 
+from caviar.contract.errors import CaviarError
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import StudySpec
 from caviar.contract.views import RoundView
@@ -19,11 +21,13 @@ from service.search.mirror import Mirror, TrialRecord
 from service.search.pruner import Promotion, Verdict
 from service.search.registry import build_pruner, build_sampler
 from service.search.sampler import Proposal, SpaceExhausted
+from service.store import events as feed
 from service.store import measurements, rounds, studies, trials
 from service.store.transaction import Event, Record, Transaction
 from service.use_cases.specs import parsed
 
 _log = structlog.get_logger(__name__)
+_PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,14 @@ class Suggestion:
         proposal: Its configuration.
         as_of: The last event that it is conditioned on.
         space_version: Version of the search space that it was drawn from.
+        num_rounds: Rounds that there were by then.
     """
 
     number: int
     proposal: Proposal
     as_of: int
     space_version: int
+    num_rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,11 @@ class NothingLeft:
 
     Attributes:
         is_exhausted: Whether that is because every configuration has a trial; else the budget is spent.
+        as_of: The last event that this rests on.
     """
 
     is_exhausted: bool
+    as_of: int
 
 
 Step = Promotion | Suggestion | Wait | NothingLeft
@@ -97,17 +105,25 @@ class Search:
             if may_create:
                 try:
                     proposal = self._sampler.propose(mirror, number)
-                    return Suggestion(number, proposal, as_of=self._seq, space_version=self._space_version)
+                    return Suggestion(
+                        number,
+                        proposal,
+                        as_of=self._seq,
+                        space_version=self._space_version,
+                        num_rounds=len(mirror.rounds),
+                    )
                 except SpaceExhausted:
                     pass
             if not mirror.is_idle:
                 return Wait()
-            return self._pruner.promote(mirror, is_last_call=True) or NothingLeft(is_exhausted=may_create)
+            return self._pruner.promote(mirror, is_last_call=True) or NothingLeft(
+                is_exhausted=may_create, as_of=self._seq
+            )
 
-    def knows(self, number: int) -> bool:
-        """Whether the mirror has this trial."""
-        with self._lock:
-            return number < len(self._mirror.trials)
+    @property
+    def seq(self) -> int:
+        """The last event that the mirror holds."""
+        return self._seq
 
     def judge(self, number: int, epoch: int, reported: dict[int, float]) -> Verdict:
         """Whether a trial goes on after an epoch.
@@ -166,30 +182,79 @@ class Searches:
                     self._searches[study_id] = load(tx, study_id)
             return self._searches[study_id]
 
-    def knowing(self, study_id: int, number: int) -> Search:
-        """The search of a study, with this stored trial in its mirror.
+    def knowing(self, tx: Transaction, study_id: int, seq: int) -> Search:
+        """The search of a study as of an event that is committed, whichever process has committed it.
 
+        What the mirror lacks is read within the transaction, so that no other process can add to it meanwhile if that
+        is one of the writer's. Events of the transaction itself are not stored before it ends: the mirror never holds
+        what may be rolled back.
+
+        Args:
+            tx: Reads what is missing.
+            study_id: The study.
+            seq: Its last event, as a row of this transaction tells.
         Raises:
             LookupError: The study does not exist (any more).
         """
         search = self.of(study_id)
-        if not search.knows(number):
-            # It was loaded while the commit of that trial was under way, and missed it.
+        if search.seq < seq:
+            self._follow(search, study_id, _stored(tx, study_id, search.seq))
+            search = self.of(study_id)
+        if search.seq < seq:
+            # Not all events are there any more; the rows are.
             self.forget(study_id)
             search = self.of(study_id)
         return search
 
+    def up_to(self, study_id: int, seq: int) -> Search:
+        """The search of a study as of an event, outside of a transaction.
+
+        Raises:
+            LookupError: The study does not exist (any more).
+            Unavailable: The database does not answer (503).
+        """
+        search = self.of(study_id)
+        if search.seq >= seq:
+            return search
+        with self._reading() as tx:
+            return self.knowing(tx, study_id, seq)
+
     def apply(self, events: Iterable[Event]) -> None:
-        """Bring the loaded mirrors up to newly committed events."""
-        for event in events:
-            search = self._searches.get(event.study_id)
-            if search is not None and not _is_applied(search, event):
-                self.forget(event.study_id)
+        """Bring the loaded mirrors up to committed events, those of a study in their order.
+
+        What other processes have committed in between is read from the database.
+        """
+        for study_id, own in groupby(events, key=lambda event: event.study_id):
+            search = self._searches.get(study_id)
+            if search is None:
+                continue
+            found = list(own)
+            if found[0].seq <= search.seq + 1:
+                self._follow(search, study_id, found)
+            else:
+                self._fill(search, study_id)
 
     def forget(self, study_id: int) -> None:
         """Drop a search; the next use loads it anew."""
         with self._lock:
             self._searches.pop(study_id, None)
+
+    def _fill(self, search: Search, study_id: int) -> None:
+        try:
+            with self._reading() as tx:
+                self._follow(search, study_id, _stored(tx, study_id, search.seq))
+        except CaviarError as error:  # The database is away; once it is back, whoever needs the search catches up.
+            _log.warning("search.left_behind", study_id=study_id, cause=str(error))
+
+    def _follow(self, search: Search, study_id: int, events: Iterable[Event]) -> None:
+        if not all(_is_applied(search, event) for event in events):
+            self.forget(study_id)
+
+
+def _stored(tx: Transaction, study_id: int, after: int) -> Iterator[Event]:
+    while found := feed.since(tx, study_id, after, _PORTION):
+        yield from found
+        after = found[-1].seq
 
 
 def _is_applied(search: Search, event: Event) -> bool:

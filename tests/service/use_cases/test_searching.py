@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import delete
 
+from caviar.contract.errors import Unavailable
 from caviar.contract.study import StudyEdit, StudySpec
 from service.api.examples import BODIES
 from service.store import studies
 from service.store.engine import Engine, connect, read, write
+from service.store.schema import events
 from service.store.transaction import Event, Transaction
 from service.use_cases import submitting
 from service.use_cases.creating import create_trial
@@ -28,14 +31,17 @@ class Books:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.num_loads = 0
+        self.num_reads = 0
+        self.is_away = False
         self.searches = Searches(self._reading)
         spec = StudySpec.model_validate(BODIES["create_study"])
         self.write(lambda tx: submitting.create(tx, spec))
 
     @contextmanager
     def _reading(self) -> Iterator[Transaction]:
-        self.num_loads += 1
+        self.num_reads += 1
+        if self.is_away:
+            raise Unavailable("the database does not answer")
         with read(self._engine, _NOW) as tx:
             yield tx
 
@@ -76,7 +82,7 @@ def test_a_search_is_loaded_once_and_follows_the_feed(books: Books) -> None:
     books.searches.apply(books.add(0))
     books.searches.apply(books.add(1))
     assert _next_number(books.searches.of(1)) == 2
-    assert books.num_loads == 1
+    assert books.num_reads == 1
 
 
 def test_events_that_are_in_the_rows_already_change_nothing(books: Books) -> None:
@@ -84,15 +90,26 @@ def test_events_that_are_in_the_rows_already_change_nothing(books: Books) -> Non
     assert _next_number(books.searches.of(1)) == 1
     books.searches.apply(events)
     assert _next_number(books.searches.of(1)) == 1
-    assert books.num_loads == 1
+    assert books.num_reads == 1
 
 
-def test_a_gap_in_the_feed_has_the_search_loaded_anew(books: Books) -> None:
-    books.searches.of(1)
+def test_a_gap_in_the_feed_is_filled_from_the_table(books: Books) -> None:
+    search = books.searches.of(1)
     books.add(0)
     books.searches.apply(books.add(1))
-    assert _next_number(books.searches.of(1)) == 2
-    assert books.num_loads == 2
+    assert books.searches.of(1) is search
+    assert _next_number(search) == 2
+
+
+def test_a_gap_that_cannot_be_filled_now_is_filled_later(books: Books) -> None:
+    search = books.searches.of(1)
+    books.add(0)
+    books.is_away = True
+    books.searches.apply(books.add(1))
+    books.is_away = False
+    books.searches.apply(books.add(2))
+    assert books.searches.of(1) is search
+    assert _next_number(search) == 3
 
 
 def test_an_event_that_contradicts_the_mirror_has_it_loaded_anew(books: Books) -> None:
@@ -105,11 +122,45 @@ def test_an_event_that_contradicts_the_mirror_has_it_loaded_anew(books: Books) -
     assert _next_number(books.searches.of(1)) == 1
 
 
-def test_a_trial_that_was_missed_while_loading_is_found(books: Books) -> None:
-    assert not books.searches.of(1).knows(0)
+def test_what_other_processes_have_committed_is_read_before_anything_is_judged(books: Books) -> None:
+    search = books.searches.of(1)
+    for number in range(3):
+        books.add(number)
+
+    def know(tx: Transaction) -> int:
+        study = studies.by_id(tx, 1)
+        assert study is not None
+        return books.searches.knowing(tx, 1, study.last_event_seq).seq
+
+    assert books.write(know)[0] == 4
+    assert books.searches.of(1) is search
+    assert _next_number(search) == 3
+    assert books.num_reads == 1
+
+
+def test_a_mirror_never_holds_what_may_be_rolled_back(books: Books) -> None:
+    search = books.searches.of(1)
+
+    def know(tx: Transaction) -> None:
+        study = studies.by_id(tx, 1)
+        assert study is not None
+        create_trial(tx, study, _PARAMS, origin="enqueued")
+        books.searches.knowing(tx, 1, study.last_event_seq)
+        raise Unavailable("rolled back")
+
+    with pytest.raises(Unavailable):
+        books.write(know)
+    assert search.seq == 1
+    assert _next_number(search) == 0
+
+
+def test_a_search_is_loaded_where_events_are_no_longer_there(books: Books) -> None:
+    old = books.searches.of(1)
     books.add(0)
-    assert books.searches.knowing(1, 0).knows(0)
-    assert books.num_loads == 2
+    books.write(lambda tx: tx.write(delete(events).where(events.c.seq == 2)))
+    found = books.searches.up_to(1, 2)
+    assert found is not old
+    assert _next_number(found) == 1
 
 
 def test_a_study_that_is_gone_has_no_search(books: Books) -> None:
