@@ -181,9 +181,12 @@ class Wire:
 
         threading.Thread(target=ask, daemon=True).start()
         deadline = time.monotonic() + 30
-        while self.service.claims.get(worker, ("", None))[0] != body["request_id"] and not future.done():
+        while body["request_id"] not in self._waiting(worker) and not future.done():
             assert time.monotonic() < deadline
         return future
+
+    def _waiting(self, worker: str) -> list[str]:
+        return [claim[0] for (claimant, _), claim in list(self.service.claims.items()) if claimant == worker]
 
     def claim_one(self, worker: str, *, knows: Any = ()) -> Any:
         """The one assignment that there must be."""
