@@ -1,4 +1,4 @@
-"""`caviar db`: the schema of the service's database."""
+"""`caviar db`: the schema of the service's database, its backups."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from types import ModuleType
 
 import typer
 
-from caviar.cli import options
+from caviar.cli import backups, options
 from caviar.cli.console import CommandFailed
 
-app = typer.Typer(no_args_is_help=True, help="Bring the database to the newest schema, or look at what it has.")
+app = typer.Typer(no_args_is_help=True, help="Bring the database to the newest schema; back it up and restore it.")
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
+app.command("verify")(backups.verify)
 
 
 @app.command()

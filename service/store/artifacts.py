@@ -157,6 +157,12 @@ def remove(tx: Transaction, artifact_ids: Sequence[int]) -> None:
         tx.write(delete(artifacts).where(artifacts.c.id.in_(artifact_ids[start : start + _PORTION])))
 
 
+def live(tx: Transaction, *, after: int, limit: int) -> Records:
+    """Files that somebody needs, in the order of their ids, from the one after `after` on."""
+    statement = select(artifacts).where(_LIVE, artifacts.c.id > after).order_by(artifacts.c.id).limit(limit)
+    return tx.read(statement).all()
+
+
 def unknown(tx: Transaction, names: Sequence[str]) -> list[str]:
     """Those of these names that no row tells of."""
     known: set[str] = set()

@@ -149,6 +149,11 @@ def count(tx: Transaction) -> int:
     return int(tx.read(counted).scalar_one())
 
 
+def trials_held(tx: Transaction) -> list[int]:
+    """Ids of all trials in training, in their order."""
+    return list(tx.read(select(leases.c.trial_id).order_by(leases.c.trial_id)).scalars())
+
+
 def running(tx: Transaction, study_id: int) -> Records:
     """Leases of a study with the time that each began at."""
     return tx.read(select(leases).where(leases.c.study_id == study_id)).all()

@@ -41,6 +41,11 @@ def remove_others(tx: Transaction, *, kind: str, name: str, digest: str) -> None
     tx.write(delete(tokens).where(tokens.c.kind == kind, tokens.c.name == name, tokens.c.secret_digest != digest))
 
 
+def remove_kind(tx: Transaction, kind: str) -> int:
+    """Delete all tokens of a kind, and say how many there were."""
+    return tx.write(delete(tokens).where(tokens.c.kind == kind)).rowcount
+
+
 def remove_expired(tx: Transaction) -> None:
     """Delete the tokens whose time is over."""
     tx.write(delete(tokens).where(tokens.c.expires_at <= tx.now))

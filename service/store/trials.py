@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, text, update
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import TrialState
@@ -37,6 +37,8 @@ _LEASED = (
 _LEASED_LOCKED = _LEASED.with_for_update(of=trials)
 # Which columns it sets follows from the parameters that it is run with, as with an insert.
 _CHANGE = update(trials).where(trials.c.id == bindparam("trial_id"))
+# More trials than are created between a backup and the loss of its database.
+_ID_ROOM = 1_000_000
 _IN_STATES = (trials.c.study_id == bindparam("study"), trials.c.state.in_(bindparam("states", expanding=True)))
 _COUNT = select(func.count()).where(*_IN_STATES)
 _NEXT_WAITING = (
@@ -106,6 +108,18 @@ def get(tx: Transaction, trial_id: int) -> Record:
 def unknown(trial_id: int) -> str:
     """What is told of a trial that does not exist, or not for the one who asks."""
     return f"received the trial id {trial_id}, but no trial has this id"
+
+
+def leave_room(tx: Transaction) -> None:
+    """Let the next trial of this embedded database have an id that no trial of the same lineage has been given."""
+    name, room = {"name": trials.name}, {"room": _ID_ROOM}
+    last = tx.read(select(func.coalesce(func.max(trials.c.id), 0))).scalar_one()
+    known = tx.read(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), name).scalar()
+    tx.write(text("DELETE FROM sqlite_sequence WHERE name = :name"), name)
+    tx.write(
+        text("INSERT INTO sqlite_sequence VALUES (:name, :last + :room)"),
+        {**name, **room, "last": max(last, known or 0)},
+    )
 
 
 def by_number(tx: Transaction, study_id: int, number: int) -> Record:

@@ -1,0 +1,1 @@
+"""Whole databases as single SQLite files: made of either kind of database, looked into, and loaded into either kind."""
