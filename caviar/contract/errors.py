@@ -84,10 +84,15 @@ class CaviarError(Exception):
         lines = [f"  {e.field or 'body'}: received {e.received!r}, expected {e.expected}" for e in self.errors]
         return "\n".join([self.detail, *lines])
 
+    @classmethod
+    def problem_type(cls) -> str:
+        """The URI of this kind of error."""
+        return f"urn:caviar:error:{cls.code}"
+
     def problem(self) -> dict[str, Any]:
         """The RFC 9457 body of this error."""
         return {
-            "type": f"urn:caviar:error:{self.code}",
+            "type": self.problem_type(),
             "title": self.title,
             "status": self.status,
             "code": self.code,
@@ -187,8 +192,9 @@ class Unavailable(CaviarError):
     code, status, title = "unavailable", 503, "Unavailable"
 
 
-def _subclasses(kind: type[CaviarError]) -> list[type[CaviarError]]:
-    return [kind, *(deeper for child in kind.__subclasses__() for deeper in _subclasses(child))]
+def kinds(kind: type[CaviarError] = CaviarError) -> list[type[CaviarError]]:
+    """A kind of error and all that are below it in the tree."""
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in kinds(child))]
 
 
 # Timeout, too early, too many requests: the request was not at fault.
@@ -203,9 +209,9 @@ def from_problem(body: Any, status: int) -> CaviarError:
         status: HTTP status of the answer.
     """
     problem = body if isinstance(body, dict) else {"detail": str(body)[:_SHOWN_CHARACTERS]}
-    kinds = {kind.code: kind for kind in _subclasses(CaviarError)}
+    known = {kind.code: kind for kind in kinds()}
     fallback = Unavailable if status >= 500 or status in _TRANSIENT else RequestError
-    kind = kinds.get(str(problem.get("code")), fallback)
+    kind = known.get(str(problem.get("code")), fallback)
     detail = str(problem.get("detail") or f"the service answered with status {status}")
     return kind(detail, errors=_told_errors(problem))
 

@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from caviar.contract.errors import RequestError
 from caviar.contract.views import ArtifactView
 from service.api.dependencies import TrialId
+from service.api.tables import DOWNLOADED
 from service.use_cases.keeping import Incoming, Keeper, Outgoing
 
 router = APIRouter()
@@ -31,8 +32,26 @@ _UNLIMITED = 10**100
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}
 }
+_SENT: dict[str, Any] = {
+    **DOWNLOADED,
+    "ETag": {"description": "Digest of the file, quoted.", "required": True, "schema": {"type": "string"}},
+    "Caviar-SHA256": {
+        "description": "SHA-256 of the file, in hexadecimal digits.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
+    "Caviar-Epoch": {
+        "description": "The last epoch that the file holds.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}
+    200: {
+        "description": "The file.",
+        "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": _SENT,
+    }
 }
 _STORED: dict[int | str, dict[str, Any]] = {200: {"model": ArtifactView}}
 

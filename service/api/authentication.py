@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from caviar.contract.errors import CaviarError, Forbidden, NotFound, Unauthorized
+from caviar.contract.errors import CaviarError, FieldError, Forbidden, InvalidRequest, NotFound, Unauthorized
 from service.api.problems import answer
 from service.domain.principal import Principal
 from service.use_cases import identity
@@ -96,8 +96,11 @@ class Authentication:
 
 def _refuse_nul(scope: Scope) -> None:
     # Postgres fails on a text that holds this character, so nothing can have such a name.
-    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+    if "\0" in scope["path"]:
         raise NotFound("received an address with the character NUL (%00), which is in no name")
+    if b"%00" in scope["query_string"]:
+        field = FieldError(field="", received="the character NUL (%00)", expected="texts without it")
+        raise InvalidRequest("received an address with the character NUL (%00), which is in no text", errors=[field])
 
 
 def _is_same_origin(headers: Headers) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import AwareDatetime, BeforeValidator
+from starlette.convertors import StringConvertor, register_url_convertor
 
+from caviar.contract.errors import refusal
 from service.use_cases.service import Service
 
 
@@ -19,6 +22,14 @@ async def _service(request: Request) -> Service:
     # A coroutine, because a plain function would cost every request a thread.
     return service_of(request)
 
+
+class _Segment(StringConvertor):
+    """Part of a path whose actions follow after a colon: `/trials/7` is not the beginning of `/trials/7:stop`."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("segment", _Segment())
 
 CurrentService = Annotated[Service, Depends(_service)]
 
@@ -35,3 +46,14 @@ WorkerId = Annotated[
 Limit = Annotated[int, Query(description="At most this many items.", ge=1, le=1000)]
 Number = Annotated[int | None, Query(description="Number of the last trial of the page before.", ge=0, lt=2**31)]
 Offset = Annotated[int, Query(description="Rows to pass over: `next_after` of the page before.", ge=0, lt=2**53)]
+
+
+def _written_out(value: object) -> object:
+    # pydantic would take a bare number for seconds since 1970.
+    if isinstance(value, str) and "T" not in value.upper():
+        raise refusal(value, "a date and time with an offset", "write it as in 2026-11-21T13:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""A time as RFC 3339 writes it."""

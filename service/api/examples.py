@@ -447,3 +447,6 @@ PROBLEM: dict[str, Any] = {
     ],
 }
 """An example of a refused request."""
+
+CSV = "number,state,value,params.learning_rate\n12,complete,0.0312,0.0031\n"
+"""An example of a table."""

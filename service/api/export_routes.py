@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from caviar.contract.views import StudyView, TrialView
 from service.api.dependencies import CurrentService, StudyName
-from service.api.tables import csv_lines
+from service.api.tables import CSV, DOWNLOADED, csv_lines
 from service.use_cases import reading
 from service.use_cases.service import Service
 
@@ -19,10 +19,17 @@ router = APIRouter(tags=["studies"])
 
 _PORTION = 500
 _COLUMNS = ("number", "trial_id", "state", "stop_reason", "value", "best_epoch", "num_epochs", "round", "origin")
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file.",
+        "content": {"application/json": {"schema": {"type": "object"}}, CSV: {"schema": {"type": "string"}}},
+        "headers": DOWNLOADED,
+    }
+}
 _LATER_COLUMNS = ("attempt", "seed", "worker", "duration_s", "started_at", "ended_at")
 
 
-@router.get("/studies/{name}/export", response_class=StreamingResponse)
+@router.get("/studies/{name}/export", response_class=Response, responses=_FILE)
 def export_study(
     service: CurrentService,
     name: StudyName,
@@ -33,7 +40,7 @@ def export_study(
         study = reading.study(tx, name)
     headers = {"Content-Disposition": f'attachment; filename="{study.name}.{kind}"'}
     if kind == "csv":
-        return StreamingResponse(_csv(service, study), media_type="text/csv; charset=utf-8", headers=headers)
+        return StreamingResponse(_csv(service, study), media_type=CSV, headers=headers)
     return StreamingResponse(_json(service, study), media_type="application/json", headers=headers)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.api.examples import ANSWERS, BODIES, PROBLEM
+from service.api import refusals
+from service.api.examples import ANSWERS, BODIES, CSV
+from service.api.links import LINKS
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -27,24 +29,39 @@ def install(app: FastAPI) -> None:
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for schema in components.get("schemas", {}).values():
+        _close(schema)
+    for kind, parts in refusals.components().items():
+        components.setdefault(kind, {}).update(parts)
     for path, operations in document["paths"].items():
         for method in _METHODS:
             if method in operations:
-                _complete_operation(operations[method], is_public=path in ("/healthz", "/readyz"))
+                _complete_operation(path, method, operations[method])
     return document
 
 
-def _complete_operation(operation: dict[str, Any], *, is_public: bool) -> None:
+def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
     name = operation["operationId"]
-    operation["security"] = [] if is_public else [{"token": []}]
+    operation["security"] = [] if refusals.is_public(path) else [{"token": []}]
     if name in BODIES:
         operation["requestBody"]["content"]["application/json"]["example"] = BODIES[name]
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
-            for content in answer.get("content", {}).values():
-                content["example"] = ANSWERS[name]
+            for kind, content in answer.get("content", {}).items():
+                content["example"] = CSV if kind == "text/csv" else ANSWERS[name]
+            if name in LINKS:
+                answer["links"] = LINKS[name]
     operation["responses"].pop("422", None)
-    operation["responses"]["default"] = {
-        "description": "Refused: an RFC 9457 problem.",
-        "content": {"application/problem+json": {"schema": {"type": "object"}, "example": PROBLEM}},
-    }
+    operation["responses"] |= refusals.responses(path, method, operation)
+
+
+def _close(schema: Any) -> None:
+    # pydantic tells the pattern of the names in an object, but not that it refuses all others.
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema.setdefault("additionalProperties", False)
+        for below in schema.values():
+            _close(below)
+    elif isinstance(schema, list):
+        for below in schema:
+            _close(below)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from caviar.contract.errors import (
     CaviarError,
@@ -23,9 +26,11 @@ from caviar.contract.errors import (
     field_errors,
     shown,
 )
+from service.api.refusals import MEDIA_TYPE, RETRY_AFTER_S
 
 ErrorPage = Callable[[Request, CaviarError], Response]
 _log = structlog.get_logger(__name__)
+_PLACEHOLDER = re.compile(r"\{[^}]*\}")
 
 
 def answer(request: Request, error: CaviarError) -> Response:
@@ -34,10 +39,30 @@ def answer(request: Request, error: CaviarError) -> Response:
     error_page: ErrorPage | None = getattr(request.app.state, "error_page", None) if "app" in request.scope else None
     if wants_page and error_page is not None:
         return error_page(request, error)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-    if error.status == 503:
-        headers["Retry-After"] = "2"
-    return JSONResponse(error.problem(), error.status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(error.problem(), error.status, headers=_headers(request, error), media_type=MEDIA_TYPE)
+
+
+def _headers(request: Request, error: CaviarError) -> dict[str, str]:
+    match error.status:
+        case 401:
+            return {"WWW-Authenticate": "Bearer"}
+        case 405:
+            return {"Allow": ", ".join(sorted(allowed_methods(request)))}
+        case 503:
+            return {"Retry-After": str(RETRY_AFTER_S)}
+    return {}
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """What can be asked of the path of a request, over all of its routes."""
+    found: dict[str, set[str]] = {}
+    for route in iter_route_contexts(request.app.routes):
+        match, _ = route.matches(dict(request.scope))
+        if match is not Match.NONE:
+            found.setdefault(str(route.path_format or route.path), set()).update(route.methods or {"GET", "HEAD"})
+    # `/studies/{name}` also takes the path of `/studies/{name}:stop`; the one with more text of its own is meant.
+    nearest = max(found, key=lambda path: len(_PLACEHOLDER.sub("", path)), default=None)
+    return set() if nearest is None else found[nearest]
 
 
 def translate(request: Request, error: Exception) -> CaviarError:

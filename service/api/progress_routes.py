@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from caviar.contract.rungs import Rungs
 from caviar.contract.timeline import Timeline
-from service.api.dependencies import CurrentService, StudyName
+from service.api.dependencies import CurrentService, Moment, StudyName
 from service.use_cases import rungs, timeline
 
 router = APIRouter(tags=["studies"])
@@ -27,10 +26,10 @@ def read_timeline(
     service: CurrentService,
     name: StudyName,
     begin: Annotated[
-        AwareDatetime | None, Query(alias="from", description="Begin of the window; the study's if left out.")
+        Moment | None, Query(alias="from", description="Begin of the window; the study's if left out.")
     ] = None,
     end: Annotated[
-        AwareDatetime | None, Query(alias="to", description="End of the window; the study's, or now, if left out.")
+        Moment | None, Query(alias="to", description="End of the window; the study's, or now, if left out.")
     ] = None,
 ) -> Timeline:
     """Read when each attempt of a study ran and where, or of very many how busy each worker was."""

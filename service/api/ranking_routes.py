@@ -8,17 +8,27 @@ from fastapi import APIRouter, Query, status
 from pydantic import Field
 from starlette.responses import Response
 
-from caviar.contract.ranking import Annotation, Comparison, Leaderboard, LeaderboardRow, Retest, Retested
+from caviar.contract.ranking import (
+    MAX_COMPARED,
+    MIN_COMPARED,
+    Annotation,
+    Comparison,
+    Leaderboard,
+    LeaderboardRow,
+    Retest,
+    Retested,
+)
 from caviar.contract.space import Space
 from caviar.contract.views import TrialDetail
 from service.api.dependencies import CurrentService, Limit, Offset, StudyName, TrialId
-from service.api.tables import csv_lines
+from service.api.tables import CSV, csv_lines
 from service.domain.board_query import COLUMNS, BoardQuery, parse
 from service.use_cases import annotating, comparing_trials, ranking, reading, retesting
 
 router = APIRouter(tags=["studies"])
 
 _PARAMS = "params."
+_TABLE = {"schema": {"type": "string"}}
 _FIELDS = {"trial": "number", "epochs": "num_epochs", "duration": "duration_s", "memory": "peak_memory_bytes"}
 _SEVERAL = {"repeats": ("repeats.num", "repeats.mean", "repeats.sd"), "state": ("state", "stop_reason")}
 _SEVERAL |= {"tags": ("tags", "note")}
@@ -44,7 +54,7 @@ _Columns = Annotated[
 _Pins = Annotated[list[str], Query(description="Numbers of trials to tell first, whatever the filters.")]
 
 
-@router.get("/studies/{name}/leaderboard", response_model=Leaderboard)
+@router.get("/studies/{name}/leaderboard", response_model=Leaderboard, responses={200: {"content": {CSV: _TABLE}}})
 def read_leaderboard(
     service: CurrentService,
     name: StudyName,
@@ -73,7 +83,7 @@ def read_leaderboard(
     if kind == "json":
         return board
     headers = {"Content-Disposition": f'attachment; filename="{name}-leaderboard.csv"'}
-    return Response(_csv(board, space, query), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(_csv(board, space, query), media_type=CSV, headers=headers)
 
 
 @router.get("/studies/{name}/trials:compare")
@@ -82,8 +92,13 @@ def compare_trials(
     name: StudyName,
     trial: Annotated[
         list[Annotated[int, Field(ge=0, lt=2**31)]],
-        Query(description="Numbers of two to six trials.", examples=[[0, 1]], max_length=100),
-    ] = [],  # noqa: B006  # FastAPI copies it
+        Query(
+            description="Numbers of two to six trials.",
+            examples=[[0, 1]],
+            max_length=100,
+            json_schema_extra={"minItems": MIN_COMPARED, "maxItems": MAX_COMPARED},
+        ),
+    ],
 ) -> Comparison:
     """Read two to six trials of a study side by side: what differs, and their curves."""
     with service.reading() as tx:
@@ -96,7 +111,7 @@ def retest_study(service: CurrentService, name: StudyName, body: Retest) -> Rete
     return service.write(lambda tx: retesting.retest(tx, name, body))
 
 
-@router.patch("/trials/{trial_id}", tags=["trials"])
+@router.patch("/trials/{trial_id:segment}", tags=["trials"])
 def annotate_trial(service: CurrentService, trial_id: TrialId, body: Annotation) -> TrialDetail:
     """Set what people say of a trial: its tags, all at once, and its note. What is left out stays."""
     return service.write(lambda tx: annotating.annotate(tx, trial_id, body))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
-from caviar.contract.catalogue import StudyComparison
+from caviar.contract.catalogue import MAX_COMPARED, StudyComparison
 from caviar.contract.messages import TrialStatus
 from caviar.contract.preview import Preview
 from caviar.contract.study import CloneStudy, ImportTrials, NewTrial, OpenRound, StudyEdit, StudySpec
@@ -75,7 +75,14 @@ def list_studies(service: CurrentService, query: Annotated[StudyQuery, Query()])
 @router.get("/studies:compare")
 def compare_studies(
     service: CurrentService,
-    study: Annotated[list[str], Query(description="Name of a study; 2 to 6 different ones.", max_length=100)],
+    study: Annotated[
+        list[str],
+        Query(
+            description="Name of a study; 2 to 6 different ones.",
+            max_length=100,
+            json_schema_extra={"minItems": 2, "maxItems": MAX_COMPARED, "uniqueItems": True},
+        ),
+    ],
 ) -> StudyComparison:
     """Compare studies: their best values over time, the distribution of their trials' values, what differs in set-up.
 
@@ -85,14 +92,14 @@ def compare_studies(
         return comparing.compare(tx, study)
 
 
-@router.get("/studies/{name}")
+@router.get("/studies/{name:segment}")
 def read_study(service: CurrentService, name: StudyName) -> StudyView:
     """Read a study and where it stands."""
     with service.reading() as tx:
         return fleet.with_able_workers(tx, [reading.study(tx, name)], lease_ttl_s=service.lease_ttl_s)[0]
 
 
-@router.patch("/studies/{name}")
+@router.patch("/studies/{name:segment}")
 def edit_study(service: CurrentService, name: StudyName, body: StudyEdit) -> StudyView:
     """Change limits, search space, priority, requirements, checkpoints or tags of a live study.
 
@@ -102,7 +109,7 @@ def edit_study(service: CurrentService, name: StudyName, body: StudyEdit) -> Stu
     return service.write(lambda tx: submitting.edit(tx, name, body))
 
 
-@router.delete("/studies/{name}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/studies/{name:segment}", status_code=status.HTTP_204_NO_CONTENT)
 def delete_study(service: CurrentService, name: StudyName) -> None:
     """Delete a study with all its trials. Its running trials are lost to their workers."""
     study_id = service.write(lambda tx: controlling.delete(tx, name))

@@ -5,6 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+CSV = "text/csv"
+DOWNLOADED: dict[str, Any] = {
+    "Content-Disposition": {
+        "description": "Name under which a browser stores the file.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^attachment; filename="[A-Za-z0-9._-]+"$'},
+    }
+}
+"""Headers of a file, as the OpenAPI document tells them."""
 
 # A spreadsheet runs a cell that begins so as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

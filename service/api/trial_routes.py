@@ -23,7 +23,7 @@ class PythonText(PlainTextResponse):
     media_type = PYTHON
 
 
-@router.get("/trials/{trial_id}")
+@router.get("/trials/{trial_id:segment}")
 def read_trial(service: CurrentService, trial_id: TrialId) -> TrialDetail:
     """Read a trial with its attempts."""
     with service.reading() as tx:

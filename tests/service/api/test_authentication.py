@@ -28,7 +28,7 @@ _VALUES = {
 
 def _routes(routes: Any) -> Iterator[tuple[str, str]]:
     for route in routes:
-        path = getattr(route, "path", None)
+        path = getattr(route, "path_format", None) or getattr(route, "path", None)
         if path is None:  # A router that was included: FastAPI resolves its routes when asked.
             yield from _routes(route.effective_candidates())
         else:

@@ -67,7 +67,7 @@ class ScriptedWorker:
         assert len(assigned) == max_trials
         return assigned
 
-    def report(self, trial: dict[str, Any], *values: float, first: int = 1) -> None:
+    def report(self, trial: dict[str, Any], *values: float, first: int = 1, checkpoint: bool = False) -> None:
         """Report values of successive epochs."""
         items = [
             {
@@ -76,6 +76,7 @@ class ScriptedWorker:
                 "epoch": epoch,
                 "metrics": {"val_loss": value, "loss": value * 0.9},
                 "elapsed_s": 2.0 * epoch,
+                "checkpoint": checkpoint,
             }
             for epoch, value in enumerate(values, start=first)
         ]
