@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -26,6 +27,7 @@ from service.api import (
     event_routes,
     export_routes,
     health_routes,
+    metrics_routes,
     openapi,
     problems,
     progress_routes,
@@ -35,9 +37,14 @@ from service.api import (
     worker_routes,
 )
 from service.api.authentication import Authentication
+from service.api.metrics_routes import Scraping
+from service.api.observation import Observation
 from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
 from service.loops.sweeper import Sweeper
+from service.metrics.exposition import Exposition
+from service.metrics.process import Pages
+from service.metrics.requests import Requests
 from service.settings import ServiceSettings
 from service.store import migrations
 from service.store.engine import connect, parse_url, write
@@ -97,9 +104,12 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     app.state.keeper = Keeper(service, store, max_bytes=settings.max_artifact_bytes)
     app.state.error_page = error_page
     app.state.live = Hub(service)
+    app.state.requests = Requests()
+    app.state.exposition = Exposition(service, app.state.requests, partial(_pages, app.state.live))
     for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
+    app.include_router(metrics_routes.router)
     app.include_router(web_router())
     for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.handle)
@@ -112,8 +122,27 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     )
     app.add_middleware(Freshness, service=service)
     app.add_middleware(Authentication, service=service)
+    _observe(app, settings)
     openapi.install(app)
     return app
+
+
+def _observe(app: FastAPI, settings: ServiceSettings) -> None:
+    # Added last, so that it sees also what other middlewares answer.
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    app.add_middleware(Scraping, exposition=app.state.exposition, token=token, is_public=settings.metrics_public)
+    app.add_middleware(
+        Observation,
+        service=app.state.service,
+        requests=app.state.requests,
+        prefix=_API_PREFIX,
+        slow_request_s=settings.slow_request_s,
+        has_access_log=settings.access_log,
+    )
+
+
+def _pages(hub: Hub) -> Pages:
+    return Pages(hub.num_listeners, hub.pace.num_turns, hub.pace.spent_s)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""Structured logs on standard error."""
+"""Structured logs on standard error: each line tells for which request it was written, and none tells a secret."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from typing import Literal
 
 import structlog
+
+from caviar.redaction import redact
+from service.domain.occasion import CURRENT
 
 
 def configure(level: Literal["debug", "info", "warning", "error"], style: Literal["auto", "json", "console"]) -> None:
@@ -19,12 +22,13 @@ def configure(level: Literal["debug", "info", "warning", "error"], style: Litera
     is_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_occasion,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # As text from here on: a console would print the variables of every frame, secrets among them.
+        structlog.processors.format_exc_info,
     ]
-    if not is_console:
-        shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -36,7 +40,7 @@ def configure(level: Literal["debug", "info", "warning", "error"], style: Litera
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, renderer],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -49,3 +53,9 @@ def configure(level: Literal["debug", "info", "warning", "error"], style: Litera
     # A line per request would cost a quarter of the throughput.
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def add_occasion(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Tell for which request a line is written; what the line says itself counts more."""
+    occasion = CURRENT.get()
+    return event if occasion is None else {**occasion.facts(), **event}

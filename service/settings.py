@@ -56,6 +56,21 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="Lines for machines or for people; `auto` is `console` on a terminal."
     )
+    access_log: bool = Field(
+        default=False, description="Whether a line is logged for every request, which costs a quarter of the speed."
+    )
+    slow_request_s: float = Field(
+        default=1.0, ge=0.001, le=3600.0, description="Seconds from which on a request is logged as slow."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="A token of at least 16 characters that opens `/metrics` and nothing else, for Prometheus.",
+    )
+    metrics_public: bool = Field(
+        default=False,
+        description="Whether `/metrics` is answered without any token; only behind a proxy that guards it.",
+    )
 
     @property
     def is_loopback(self) -> bool:

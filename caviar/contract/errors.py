@@ -67,6 +67,7 @@ class CaviarError(Exception):
         title: Short name of the kind of error, the same for every occurrence.
         detail: This occurrence, for people.
         errors: The refused fields, where there are any.
+        request_id: What the service's log tells of the request by; None of errors that no service has answered.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -78,10 +79,13 @@ class CaviarError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors)
+        self.request_id: str | None = None
 
     def __str__(self) -> str:
-        """The detail, then a line per refused field."""
+        """The detail, then a line per refused field; of a failure of the service also where its log tells more."""
         lines = [f"  {e.field or 'body'}: received {e.received!r}, expected {e.expected}" for e in self.errors]
+        if self.request_id is not None and self.status >= 500:
+            lines.append(f"  request id, to be found in the service's log: {self.request_id}")
         return "\n".join([self.detail, *lines])
 
     @classmethod
@@ -213,7 +217,10 @@ def from_problem(body: Any, status: int) -> CaviarError:
     fallback = Unavailable if status >= 500 or status in _TRANSIENT else RequestError
     kind = known.get(str(problem.get("code")), fallback)
     detail = str(problem.get("detail") or f"the service answered with status {status}")
-    return kind(detail, errors=_told_errors(problem))
+    error = kind(detail, errors=_told_errors(problem))
+    if isinstance(request_id := problem.get("request_id"), str):
+        error.request_id = shown(request_id)
+    return error
 
 
 def _told_errors(problem: dict[Any, Any]) -> list[FieldError]:

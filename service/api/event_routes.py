@@ -64,6 +64,15 @@ def _study_id(service: Service, name: str) -> int:
 
 
 async def _stream(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[bytes]:
+    service.counts.num_streams += 1
+    try:
+        async for found in _told(request, service, study_id, seq):
+            yield found
+    finally:
+        service.counts.num_streams -= 1
+
+
+async def _told(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[bytes]:
     yield b": connected\n\n"
     while not service.feed.is_closed and not await request.is_disconnected():
         found = service.feed.since(study_id, seq)

@@ -428,6 +428,7 @@ ANSWERS: dict[str, Any] = {
     "finish_trial": {"trial_id": 1, "state": "complete", "stop_reason": "max_epochs"},
     "release_trial": {"trial_id": 1, "state": "waiting", "stop_reason": None},
     "read_health": {"status": "ok"},
+    "read_metrics": "# HELP caviar_leases_held Trials that a worker holds.\ncaviar_leases_held 8.0\n",
     "read_readiness": {"status": "ok"},
 }
 """An example of every answer, by operation."""

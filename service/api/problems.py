@@ -26,20 +26,24 @@ from caviar.contract.errors import (
     field_errors,
     shown,
 )
+from service.api import observation
 from service.api.refusals import MEDIA_TYPE, RETRY_AFTER_S
 
 ErrorPage = Callable[[Request, CaviarError], Response]
+_EXPECTED = (CaviarError, RequestValidationError, HTTPException)
 _log = structlog.get_logger(__name__)
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 
 
 def answer(request: Request, error: CaviarError) -> Response:
     """The answer that carries an error."""
+    if "app" in request.scope:
+        request.app.state.requests.problems[error.code] += 1
     wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
     error_page: ErrorPage | None = getattr(request.app.state, "error_page", None) if "app" in request.scope else None
     if wants_page and error_page is not None:
         return error_page(request, error)
-    return JSONResponse(error.problem(), error.status, headers=_headers(request, error), media_type=MEDIA_TYPE)
+    return JSONResponse(_body(request, error), error.status, headers=_headers(request, error), media_type=MEDIA_TYPE)
 
 
 def _headers(request: Request, error: CaviarError) -> dict[str, str]:
@@ -86,7 +90,15 @@ def translate(request: Request, error: Exception) -> CaviarError:
 
 async def handle(request: Request, error: Exception) -> Response:
     """The exception handler of the application."""
-    return answer(request, translate(request, error))
+    response = answer(request, translate(request, error))
+    if not isinstance(error, _EXPECTED):
+        observation.sign(request, response)
+    return response
+
+
+def _body(request: Request, error: CaviarError) -> dict[str, Any]:
+    known = observation.request_id(request)
+    return error.problem() | ({} if known is None else {"request_id": known})
 
 
 def _summary(found: list[FieldError]) -> str:

@@ -124,8 +124,10 @@ def _schemas() -> dict[str, Any]:
             "description": "The refused fields, where there are any.",
         },
     }
+    whole = _closed("A refused request, as RFC 9457 has it.", problem)
+    request_id = {"type": "string", "description": "What the log of the service tells of the request by."}
     return {
-        "Problem": _closed("A refused request, as RFC 9457 has it.", problem),
+        "Problem": {**whole, "properties": {**problem, "request_id": request_id}},
         "RefusedField": _closed("One field that was refused.", refused),
     }
 

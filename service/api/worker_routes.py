@@ -10,6 +10,7 @@ from functools import partial
 
 from fastapi import APIRouter, status
 
+from caviar.contract.errors import LeaseLost
 from caviar.contract.messages import (
     Claim,
     Claimed,
@@ -38,13 +39,17 @@ async def register_worker(service: CurrentService, body: RegisterWorker) -> Work
 @router.post("/workers/{worker_id}:claim")
 async def claim_trials(service: CurrentService, worker_id: WorkerId, body: Claim) -> Claimed:
     """Take trials to train. The same `request_id` gets the same answer again."""
-    return await claiming.claim(service, worker_id, body)
+    claimed = await claiming.claim(service, worker_id, body)
+    service.counts.claimed(len(claimed.assigned))
+    return claimed
 
 
 @router.post("/workers/{worker_id}:heartbeat")
 async def send_heartbeat(service: CurrentService, worker_id: WorkerId, body: Heartbeat) -> HeartbeatAnswer:
     """Renew leases and hear which of them are lost."""
-    return await service.submit(lambda tx: finishing.heartbeat(tx, worker_id, body, lease_ttl_s=service.lease_ttl_s))
+    answer = await service.submit(lambda tx: finishing.heartbeat(tx, worker_id, body, lease_ttl_s=service.lease_ttl_s))
+    service.counts.lost(len(answer.lost))
+    return answer
 
 
 @router.post("/measurements")
@@ -53,9 +58,11 @@ async def report_measurements(service: CurrentService, body: Report) -> ReportAn
 
     When no item could be stored, the answer is the problem of the first; otherwise `rejected` lists what was not.
     """
-    return await service.submit(
+    answer = await service.submit(
         lambda tx: reporting.report(tx, service.searches, body.items, lease_ttl_s=service.lease_ttl_s)
     )
+    service.counts.lost(sum(item.code == LeaseLost.code for item in answer.rejected))
+    return answer
 
 
 @router.post("/trials/{trial_id}:finish")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from caviar.contract.errors import CaviarError, Unavailable
 from service.domain.principal import Principal
+from service.domain.tally import Tally
 from service.store.engine import is_outage, outage
 from service.store.transaction import Event, Transaction
 
@@ -32,6 +34,8 @@ T = TypeVar("T")
 Operation = Callable[[Transaction], T]
 
 _MAX_BATCH = 512
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _log = structlog.get_logger(__name__)
 
 
@@ -51,6 +55,9 @@ class Writer:
 
     Attributes:
         num_outages: Operations that were refused so far because the database was away or full.
+        num_splits: Batches that were rolled back so far and run again one by one.
+        batch_sizes: Operations of each transaction that was committed.
+        commit_s: Seconds that each of them took from its beginning to the end of its commit.
     """
 
     def __init__(
@@ -69,8 +76,16 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="caviar-writer", daemon=True)
         self.num_outages = 0
+        self.num_splits = 0
+        self.batch_sizes = Tally(_BATCH_SIZES)
+        self.commit_s = Tally(_COMMIT_S)
         self._is_closed = False
         self._lock = threading.Lock()
+
+    @property
+    def num_waiting(self) -> int:
+        """Operations that are queued and not yet begun."""
+        return self._jobs.qsize()
 
     def start(self) -> None:
         """Begin to take operations."""
@@ -126,16 +141,20 @@ class Writer:
         return jobs, False
 
     def _commit(self, batch: list[_Job]) -> None:
+        begun = time.perf_counter()
         try:
             results, events = self._attempt(batch)
         except Exception as error:  # noqa: BLE001  # The loop must go on whatever an operation or the database does.
             if len(batch) > 1:
+                self.num_splits += 1
                 _log.info("writer.batch_split", num_operations=len(batch), cause=repr(error))
                 for job in batch:
                     self._commit([job])
                 return
             batch[0].future.set_exception(self._translate(error))
             return
+        self.commit_s.add(time.perf_counter() - begun)
+        self.batch_sizes.add(len(batch))
         # From here on everything is stored: whatever happens, nothing of the batch may run again.
         self._publish(events)
         for job, (result, failure) in zip(batch, results, strict=True):

@@ -34,6 +34,11 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False
 
+    @property
+    def num_polls(self) -> int:
+        """Workers in a long poll."""
+        return len(self._idle)
+
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Name the event loop whose tasks wait here."""
         self._loop = loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from service.domain.shares import Shares
 from service.store.engine import Engine, read
 from service.store.transaction import Event, Transaction
 from service.store.writer import Operation, Writer
+from service.use_cases.counts import Counts
 from service.use_cases.feed import Feed
 from service.use_cases.searching import Searches
 
@@ -36,6 +38,7 @@ class Service:
         lease_ttl_s: Seconds that a lease lasts without a renewal.
         feed: Wakes those who wait for commits.
         searches: Mirrors, samplers and pruners by study.
+        counts: What has happened since the process began.
         shares: How much of the slots each study has had; read and fed on the writer's thread.
         writer: Owns all writes.
         claims: The claim that is being answered of each worker, by whoever asks as it, with its request id.
@@ -52,6 +55,7 @@ class Service:
         self.lease_ttl_s = lease_ttl_s
         self.feed = Feed()
         self.searches = Searches(self.reading)
+        self.counts = Counts()
         self.shares = Shares()
         self.claims: dict[tuple[str, int | None], tuple[str, asyncio.Task[Claimed]]] = {}
         self.writer = Writer(engine, clock=clock, on_commit=self._committed)
@@ -88,13 +92,20 @@ class Service:
 
     def write(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""
-        return self.writer.write(operation, self.actor)
+        return self.writer.write(_carried(operation), self.actor)
 
     async def submit(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit, from the event loop."""
-        return await asyncio.wrap_future(self.writer.submit(operation, self.actor))
+        return await asyncio.wrap_future(self.writer.submit(_carried(operation), self.actor))
 
     def _committed(self, events: Sequence[Event]) -> None:
+        self.counts.apply(events)
         self.searches.apply(events)
         self.shares.apply(events)
         self.feed.publish(events)
+
+
+def _carried(operation: Operation[T]) -> Operation[T]:
+    # So that what it logs, and the spans of its queries, belong to the request that it is done for.
+    context = contextvars.copy_context()
+    return lambda tx: context.run(operation, tx)

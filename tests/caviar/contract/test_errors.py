@@ -78,6 +78,15 @@ def test_malformed_fields_in_a_problem_body_are_shown_as_they_are() -> None:
     assert from_problem({"code": "invalid_request", "errors": "many"}, 422).errors == ()
 
 
+def test_a_failure_of_the_service_tells_where_its_log_tells_more() -> None:
+    failed = from_problem({"code": "unavailable", "detail": "away", "request_id": "r-12345678"}, 503)
+    assert failed.request_id == "r-12345678"
+    assert str(failed) == "away\n  request id, to be found in the service's log: r-12345678"
+    refused = from_problem({"code": "not_found", "detail": "none", "request_id": "r-12345678"}, 404)
+    assert (refused.request_id, str(refused)) == ("r-12345678", "none")
+    assert from_problem({"code": "not_found", "request_id": 7}, 404).request_id is None
+
+
 def test_more_errors_than_anybody_reads_are_counted() -> None:
     many = [FieldError(field=str(i), received=i, expected="none") for i in range(250)]
     told = InvalidRequest("no", errors=many).problem()["errors"]

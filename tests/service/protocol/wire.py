@@ -53,6 +53,7 @@ class Wire:
 
     Attributes:
         clock: The service's clock.
+        app: The application.
         client: For requests that have no method here.
     """
 
@@ -65,7 +66,7 @@ class Wire:
 
     def start(self) -> None:
         """Bring the service up."""
-        app = create_app(self._settings, clock=self.clock)
+        self.app = app = create_app(self._settings, clock=self.clock)
         self._clockwork = Clockwork(app.state.service, monotonic=self.clock.seconds)
         self.service, self.keeper = app.state.service.acting_for(SYSTEM), app.state.keeper.acting_for(SYSTEM)
         client = TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False)
