@@ -37,6 +37,9 @@ from service.api import (
     worker_routes,
 )
 from service.api.authentication import Authentication
+from service.api.guards.guard import Guard
+from service.api.guards.proxies import Proxies
+from service.api.guards.sites import Sites
 from service.api.metrics_routes import Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
@@ -77,7 +80,6 @@ _KEEP_ALIVE_S = 75
 # Answers to workers are shorter and stay as they are.
 _MIN_COMPRESSED_BYTES = 4096
 _COMPRESS_LEVEL = 4
-_MAX_BODY_BYTES = 16 * 2**20
 
 
 def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
@@ -97,7 +99,6 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
         redoc_url=None,
         openapi_url=f"{_API_PREFIX}/openapi.json",
         lifespan=_lifespan,
-        max_body_size=_MAX_BODY_BYTES,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
@@ -113,6 +114,17 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     app.include_router(web_router())
     for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.handle)
+    _add_middlewares(app, settings, service)
+    openapi.install(app)
+    return app
+
+
+def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) -> None:
+    """Put the middlewares around the routes: the last one added is the first to see a request.
+
+    A request is observed, whatever becomes of it. It comes to the guard, which refuses what nobody should send, then it
+    is a scrape or must say who it is from, then it may be answered without a route; what a route answers is compressed.
+    """
     # It passes event streams through unchanged, and so it does files, which hold weights: they hardly get smaller.
     app.add_middleware(
         GZipMiddleware,
@@ -122,15 +134,15 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     )
     app.add_middleware(Freshness, service=service)
     app.add_middleware(Authentication, service=service)
-    _observe(app, settings)
-    openapi.install(app)
-    return app
-
-
-def _observe(app: FastAPI, settings: ServiceSettings) -> None:
-    # Added last, so that it sees also what other middlewares answer.
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     app.add_middleware(Scraping, exposition=app.state.exposition, token=token, is_public=settings.metrics_public)
+    app.add_middleware(
+        Guard,
+        hosts=settings.host_names,
+        sites=Sites(settings.page_origins),
+        proxies=Proxies(settings.proxy_networks),
+    )
+    # Added last, so that it sees also what other middlewares answer.
     app.add_middleware(
         Observation,
         service=app.state.service,
@@ -236,6 +248,8 @@ def run(settings: ServiceSettings) -> int:
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         server_header=False,
+        # The guard believes proxies itself, and only those that the operator names.
+        proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     server = _Server(config, app.state.service)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from caviar.credentials import home
+from service.domain import hosts, networks, origins
 
 
 def _embedded_database() -> str:
@@ -18,6 +22,10 @@ def _embedded_database() -> str:
 
 def _local_artifacts() -> str:
     return str(home() / "artifacts")
+
+
+def _each(read: Callable[[str], object], text: str) -> str:
+    return ",".join(str(read(part)) for part in text.split(",") if part.strip())
 
 
 class ServiceSettings(BaseSettings):
@@ -50,6 +58,21 @@ class ServiceSettings(BaseSettings):
     max_artifact_bytes: int = Field(
         default=8 * 2**30, ge=1, lt=2**53, description="Bytes that one checkpoint or file of weights may have."
     )
+    allowed_hosts: Annotated[str, AfterValidator(partial(_each, hosts.pattern))] = Field(
+        default="",
+        description="Names by which the service may be called, separated by commas, such as `caviar.example.org` or "
+        "`*.example.org`, `*` for any; without it, what [the network page](network.md) says.",
+    )
+    allowed_origins: Annotated[str, AfterValidator(partial(_each, origins.origin))] = Field(
+        default="",
+        description="Origins of pages elsewhere that may call the API with a token, separated by commas, such as "
+        "`https://pages.example.org`.",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(partial(_each, networks.network))] = Field(
+        default="",
+        description="Addresses or networks of the proxies whose X-Forwarded headers are believed, separated by commas, "
+        "such as `10.0.0.0/8`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged."
     )
@@ -81,6 +104,21 @@ class ServiceSettings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def host_names(self) -> hosts.Hosts:
+        """By which names the service may be called."""
+        return hosts.Hosts.of(self.host, socket.gethostname(), filter(None, self.allowed_hosts.split(",")))
+
+    @property
+    def page_origins(self) -> tuple[str, ...]:
+        """Of which other pages may call the API."""
+        return tuple(filter(None, self.allowed_origins.split(",")))
+
+    @property
+    def proxy_networks(self) -> networks.Networks:
+        """Which proxies are believed."""
+        return networks.Networks(map(networks.network, filter(None, self.trusted_proxies.split(","))))
 
     @property
     def drafts_path(self) -> Path:

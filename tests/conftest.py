@@ -35,6 +35,8 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in [name for name in os.environ if name.startswith("CAVIAR_") and name != "CAVIAR_TEST_PROFILE"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CAVIAR_HOME", str(tmp_path_factory.mktemp("home")))
+    # The name by which test clients call an application in process.
+    monkeypatch.setenv("CAVIAR_ALLOWED_HOSTS", "testserver")
 
 
 @pytest.fixture(scope="session")

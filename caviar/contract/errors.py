@@ -178,6 +178,30 @@ class TooLarge(RequestError):
     code, status, title = "too_large", 413, "Body too large"
 
 
+class TooLong(RequestError):
+    """The address is longer than the service takes."""
+
+    code, status, title = "too_long", 414, "Address too long"
+
+
+class UnsupportedEncoding(RequestError):
+    """The body is compressed, which the service does not take."""
+
+    code, status, title = "unsupported_encoding", 415, "Unsupported encoding"
+
+
+class WrongHost(RequestError):
+    """The service was called by a name that is not its own; its operator says which are."""
+
+    code, status, title = "wrong_host", 421, "Wrong host"
+
+
+class TooManyHeaders(RequestError):
+    """There are more headers than the service takes, or longer ones."""
+
+    code, status, title = "too_many_headers", 431, "Too many headers"
+
+
 class LeaseLost(CaviarError):
     """The lease token is not the trial's current one: drop the run, nothing was changed."""
 

@@ -27,8 +27,6 @@ async def _keeper(request: Request) -> Keeper:
 
 
 BINARY = "application/octet-stream"
-# The framework's limit is fixed before the settings are read; the keeper counts for itself.
-_UNLIMITED = 10**100
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -79,7 +77,6 @@ Digest = Annotated[
     status_code=status.HTTP_201_CREATED,
     responses=_STORED,
     openapi_extra=_BODY,
-    max_body_size=_UNLIMITED,
 )
 async def store_checkpoint(
     *,
@@ -110,7 +107,6 @@ async def read_checkpoint(
     status_code=status.HTTP_201_CREATED,
     responses=_STORED,
     openapi_extra=_BODY,
-    max_body_size=_UNLIMITED,
 )
 async def store_weights(
     *,

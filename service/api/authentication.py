@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from caviar.contract.errors import CaviarError, FieldError, Forbidden, InvalidRequest, NotFound, Unauthorized
+from caviar.contract.errors import CaviarError, Forbidden, Unauthorized
 from service.api.problems import answer
 from service.domain.principal import Principal
 from service.use_cases import identity
@@ -49,7 +49,6 @@ class Authentication:
         if scope["type"] != "http":
             raise RuntimeError(f"received a {scope['type']} connection, expected http")
         try:
-            _refuse_nul(scope)
             scope.setdefault("state", {})["principal"] = await self._principal(HTTPConnection(scope))
         except CaviarError as error:
             await _refuse(error, Request(scope))(scope, receive, send)
@@ -92,15 +91,6 @@ class Authentication:
     def _look_up(self, secret: str, is_session: bool) -> Principal | None:
         with self._service.reading() as tx:
             return identity.authenticate(tx, secret, is_session=is_session)
-
-
-def _refuse_nul(scope: Scope) -> None:
-    # Postgres fails on a text that holds this character, so nothing can have such a name.
-    if "\0" in scope["path"]:
-        raise NotFound("received an address with the character NUL (%00), which is in no name")
-    if b"%00" in scope["query_string"]:
-        field = FieldError(field="", received="the character NUL (%00)", expected="texts without it")
-        raise InvalidRequest("received an address with the character NUL (%00), which is in no text", errors=[field])
 
 
 def _is_same_origin(headers: Headers) -> bool:

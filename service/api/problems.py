@@ -27,6 +27,7 @@ from caviar.contract.errors import (
     shown,
 )
 from service.api import observation
+from service.api.guards.headers import ALWAYS_TOLD
 from service.api.refusals import MEDIA_TYPE, RETRY_AFTER_S
 
 ErrorPage = Callable[[Request, CaviarError], Response]
@@ -47,14 +48,15 @@ def answer(request: Request, error: CaviarError) -> Response:
 
 
 def _headers(request: Request, error: CaviarError) -> dict[str, str]:
+    # Careful also here, for an answer to a failure of our own is sent from outside of all middlewares.
     match error.status:
         case 401:
-            return {"WWW-Authenticate": "Bearer"}
+            return ALWAYS_TOLD | {"WWW-Authenticate": "Bearer"}
         case 405:
-            return {"Allow": ", ".join(sorted(allowed_methods(request)))}
+            return ALWAYS_TOLD | {"Allow": ", ".join(sorted(allowed_methods(request)))}
         case 503:
-            return {"Retry-After": str(RETRY_AFTER_S)}
-    return {}
+            return ALWAYS_TOLD | {"Retry-After": str(RETRY_AFTER_S)}
+    return ALWAYS_TOLD
 
 
 def allowed_methods(request: Request) -> set[str]:
@@ -76,6 +78,9 @@ def translate(request: Request, error: Exception) -> CaviarError:
             return error
         case RequestValidationError():
             return InvalidRequest(_summary(found := _refused(request, error)), errors=found)
+        case HTTPException() if isinstance(error.__cause__, CaviarError):
+            # The framework takes whatever goes wrong while it reads a body for a broken body.
+            return error.__cause__
         case HTTPException(status_code=404):
             return NotFound(f"received {request.method} {request.url.path}, but there is nothing at this path")
         case HTTPException(status_code=405):

@@ -15,8 +15,12 @@ from caviar.contract.errors import (
     StateConflict,
     StorageFull,
     TooLarge,
+    TooLong,
+    TooManyHeaders,
     Unauthorized,
     Unavailable,
+    UnsupportedEncoding,
+    WrongHost,
     kinds,
 )
 from service.api.examples import PROBLEM
@@ -60,15 +64,16 @@ def is_public(path: str) -> bool:
 
 def responses(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
     """The refusals of an operation, by status, as references to the components of the document."""
-    found: set[type[CaviarError]] = {Unavailable}
+    # Names, paths and headers are looked at before anything else.
+    found: set[type[CaviarError]] = {Unavailable, RequestError, TooLong, WrongHost, TooManyHeaders}
     name = operation["operationId"]
     if not is_public(path):
-        # Addresses with NUL are refused before anything else of them is read.
+        # Queries with NUL are refused before anything else of them is read.
         found |= {Unauthorized, Forbidden, InvalidRequest}
     if "{" in path or name in _MAY_MISS:
         found.add(NotFound)
     if "requestBody" in operation:
-        found |= {RequestError, TooLarge}
+        found |= {TooLarge, UnsupportedEncoding}
     if (method in _WRITES and name not in _WITHOUT_CONFLICT) or name in _TOO_EARLY:
         found.add(StateConflict)
     if name in _LEASED:

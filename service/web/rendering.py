@@ -22,7 +22,7 @@ HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-cache",
 }
 """Nothing from elsewhere, nothing inline, no framing, and no address (which may hold a token) told to others."""

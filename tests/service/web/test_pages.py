@@ -46,7 +46,7 @@ def test_every_page_carries_the_headers(browser: TestClient, study: dict[str, An
         headers = browser.get(path).headers
         assert headers["content-security-policy"] == POLICY, path
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_nothing_inline_and_nothing_from_elsewhere(browser: TestClient, study: dict[str, Any]) -> None:
