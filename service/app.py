@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from types import FrameType
 
@@ -44,13 +44,16 @@ from service.api.metrics_routes import Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
+from service.loops.leading import Leading, Loop
 from service.loops.sweeper import Sweeper
 from service.metrics.exposition import Exposition
 from service.metrics.process import Pages
 from service.metrics.requests import Requests
 from service.settings import ServiceSettings
 from service.store import migrations
-from service.store.engine import connect, parse_url, write
+from service.store.clock import ServerClock
+from service.store.engine import connect, is_shared, parse_url, write
+from service.store.leadership import Leadership
 from service.use_cases import identity
 from service.use_cases.keeping import Keeper
 from service.use_cases.service import Clock, Service, utc_now
@@ -75,6 +78,7 @@ _API_ROUTES = (
     export_routes,
 )
 _SHUTDOWN_S = 5
+_LEADER_PAUSE_S = 1.0
 # Longer than workers keep an idle connection, so that it is not closed just when one of them uses it.
 _KEEP_ALIVE_S = 75
 # Answers to workers are shorter and stay as they are.
@@ -82,15 +86,18 @@ _MIN_COMPRESSED_BYTES = 4096
 _COMPRESS_LEVEL = 4
 
 
-def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
+def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> FastAPI:
     """The application on a database that `prepare` has made ready.
 
     Args:
         settings: Of the process.
-        clock: Tells the time; tests put their own.
+        clock: Tells the time; None for the clock of a server that several processes share, else this machine's.
     """
     store = open_store(settings.artifacts_url, drafts=settings.drafts_path)
-    service = Service(connect(settings.database_url), lease_ttl_s=settings.lease_ttl_s, clock=clock)
+    engine = connect(settings.database_url, patience_s=settings.patience_s)
+    if clock is None:
+        clock = ServerClock(engine) if is_shared(engine) else utc_now
+    service = Service(engine, lease_ttl_s=settings.lease_ttl_s, clock=clock)
     app = FastAPI(
         title="Caviar",
         version=__version__,
@@ -107,6 +114,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = utc_now) -> FastAPI:
     app.state.live = Hub(service)
     app.state.requests = Requests()
     app.state.exposition = Exposition(service, app.state.requests, partial(_pages, app.state.live))
+    app.state.leading = _leading(app, settings)
     for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
@@ -157,21 +165,36 @@ def _pages(hub: Hub) -> Pages:
     return Pages(hub.num_listeners, hub.pace.num_turns, hub.pace.spent_s)
 
 
+def _leading(app: FastAPI, settings: ServiceSettings) -> Leading:
+    """What one of all processes that share a database does alone."""
+    service: Service = app.state.service
+    keeper: Keeper = app.state.keeper
+
+    async def begin() -> Sequence[Loop]:
+        clockwork = Clockwork(service)
+        await clockwork.tick()
+        return [clockwork, Sweeper(keeper)]
+
+    leadership = Leadership(service.engine, patience_s=settings.patience_s)
+    return Leading(leadership, begin=begin, pause_s=min(_LEADER_PAUSE_S, settings.lease_ttl_s / 5))
+
+
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     service.start()
-    clockwork = Clockwork(service)
-    await clockwork.tick()
+    leading: Leading = app.state.leading
+    # Whoever leads gives workers a full term before the first request is answered.
+    await leading.step()
+    loop = asyncio.create_task(leading.run())
     keeper: Keeper = app.state.keeper
-    loops = [asyncio.create_task(clockwork.run()), asyncio.create_task(Sweeper(keeper).run())]
     try:
         yield
     finally:
-        for loop in loops:
-            loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loop
+        loop.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loop
+        await leading.close()
         await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(service.close)
 

@@ -15,6 +15,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from caviar.credentials import home
 from service.domain import hosts, networks, origins
 
+# What a slow disk or a long garbage collection takes must not look like the end of a process.
+_LEAST_PATIENCE_S = 2.0
+_MOST_PATIENCE_S = 10.0
+
 
 def _embedded_database() -> str:
     return f"sqlite:///{home() / 'caviar.db'}"
@@ -119,6 +123,11 @@ class ServiceSettings(BaseSettings):
     def proxy_networks(self) -> networks.Networks:
         """Which proxies are believed."""
         return networks.Networks(map(networks.network, filter(None, self.trusted_proxies.split(","))))
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds after which a process that is frozen no longer holds up the others that share its database."""
+        return min(max(self.lease_ttl_s / 3, _LEAST_PATIENCE_S), _MOST_PATIENCE_S)
 
     @property
     def drafts_path(self) -> Path:

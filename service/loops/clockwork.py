@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from service.domain.principal import SYSTEM
+from service.store.transaction import Transaction
 from service.use_cases import expiring
 from service.use_cases.service import Service
 
@@ -68,21 +69,35 @@ class Clockwork:
 
     async def tick(self) -> None:
         """One round of the loop."""
+        # In portions, so that reports are not held up behind the loss of a whole cluster.
+        while await self._go_round():
+            pass
+        await self._service.submit(expiring.enforce_time_limits)
+
+    async def _go_round(self) -> bool:
+        last = self._last
+        now, jump_s, has_more = await self._service.submit(self._look)
+        # A grace that is stored is not given again, even if what follows fails.
+        self._last = now
+        if jump_s is not None:
+            silent_since = None if last is None else last.at.isoformat()
+            _log.info("clockwork.grace", silent_since=silent_since, clock_moved_by_s=round(jump_s, 3))
+        return has_more
+
+    def _look(self, tx: Transaction) -> tuple[_Tick, float | None, bool]:
+        """Take back leases, or give a grace.
+
+        Returns:
+            When that was; by how much the clock was moved if a grace was given, else None; whether more may be to do.
+        """
+        # Within the transaction, whose time decides: the clock that all processes share is read anew with each.
         service, last = self._service, self._last
         now = _Tick(service.clock(), self._monotonic(), service.writer.num_outages)
         jump_s = 0.0 if last is None else self._jump_s(last, now)
         if last is None or jump_s or self._is_after_silence(last, now):
-            silent_since = None if last is None else last.at.isoformat()
-            _log.info("clockwork.grace", silent_since=silent_since, clock_moved_by_s=round(jump_s, 3))
-            await service.submit(lambda tx: expiring.grant_grace(tx, service.lease_ttl_s, jump_s))
-            # A grace that is stored is not given again, even if what follows fails.
-            self._last = now
-        else:
-            # In portions, so that reports are not held up behind the loss of a whole cluster.
-            while await service.submit(expiring.expire_leases):
-                pass
-        await service.submit(expiring.enforce_time_limits)
-        self._last = now
+            expiring.grant_grace(tx, service.lease_ttl_s, jump_s)
+            return now, jump_s, False
+        return now, None, expiring.expire_leases(tx) > 0
 
     def _jump_s(self, last: _Tick, now: _Tick) -> float:
         moved_s = (now.at - last.at).total_seconds() - (now.monotonic_s - last.monotonic_s)

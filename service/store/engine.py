@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from caviar.contract.errors import FieldError, InvalidRequest, Unavailable
 from service.domain.principal import Principal
 from service.store.transaction import Transaction
 
 _BUSY_TIMEOUT_S = 30.0
+PATIENCE_S = 10.0
+"""Seconds that a writer waits for its turn, and may keep others waiting in silence."""
+TOLD_AT = "told_at"
+"""Where a connection keeps the server's time of the transaction that it has begun."""
+# All writers of a database take turns by it; any number that nobody else locks by.
+_TURN = 7_226_372_852
+# The settings hold for the transaction alone. A list of results is computed from left to right, so they hold for the
+# lock already, and the time is taken once it is held.
+_TAKE_TURN = (
+    "SELECT set_config('lock_timeout', '{patience}', true), "
+    "set_config('idle_in_transaction_session_timeout', '{patience}', true), "
+    f"pg_advisory_xact_lock({_TURN}), clock_timestamp()"
+)
+# A server that is gone is noticed within half a minute, also by who only listens.
+_KEEP_ALIVE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _log = structlog.get_logger(__name__)
 
 
-__all__ = ["Engine", "connect", "is_outage", "outage", "outages_told", "parse_url", "ping", "read", "write"]
+__all__ = [
+    "Engine",
+    "NotBegun",
+    "begun",
+    "connect",
+    "is_outage",
+    "is_shared",
+    "outage",
+    "outages_told",
+    "parse_url",
+    "ping",
+    "read",
+    "write",
+]
 
 
 def parse_url(database_url: str) -> URL:
@@ -50,17 +79,25 @@ def _refuse(received: str, expected: str) -> InvalidRequest:
     return InvalidRequest("the database address cannot be used", errors=[field])
 
 
-def connect(database_url: str, *, pool_size: int = 10) -> Engine:
+class NotBegun(Unavailable):
+    """A transaction could not even begin: the database is away, or other writers did not let it have its turn."""
+
+
+def connect(database_url: str, *, pool_size: int = 10, patience_s: float = PATIENCE_S) -> Engine:
     """An engine with the pragmas and transaction modes that the service relies on.
 
     Every acknowledged write survives a power cut on both databases: SQLite runs in WAL mode with `synchronous=FULL`,
     Postgres with its default `synchronous_commit=on`. Connections of SQLite begin with a plain `BEGIN`; writers ask for
     `BEGIN IMMEDIATE` by the execution option `is_writer`, because a read transaction that turns into a write
-    transaction fails under contention.
+    transaction fails under contention. On Postgres they take turns by an advisory lock, so that the commits of all
+    processes follow one order, and what an operation has read stays true until its own commit.
 
     Args:
         database_url: See `parse_url`.
         pool_size: Connections kept open for readers and writers together.
+        patience_s: Seconds that a writer waits for others on Postgres, and after which the server ends the transaction
+            of one that says nothing more, because its process is frozen or its machine gone; 0 for ever. The execution
+            option of the same name says otherwise for a connection.
     """
     url = parse_url(database_url)
     options: dict[str, Any] = {
@@ -73,11 +110,21 @@ def connect(database_url: str, *, pool_size: int = 10) -> Engine:
         options["connect_args"] = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
     else:
         options["pool_pre_ping"] = True
+        options["connect_args"] = {name: value for name, value in _KEEP_ALIVE.items() if name not in url.query}
+        # Who listens to what others commit passes over what this process says.
+        options["execution_options"] = {"patience_s": patience_s, "origin": secrets.token_hex(4)}
     engine = create_engine(url, **options)
     if url.drivername == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_postgres)
     return engine
+
+
+def is_shared(engine: Engine) -> bool:
+    """Whether several processes may serve the database."""
+    return engine.dialect.name == "postgresql"
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -92,6 +139,14 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Any) -> None:
     is_writer = connection.get_execution_options().get("is_writer", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("is_writer", False):
+        patience = f"{round(1000 * options['patience_s'])}ms"
+        told = connection.exec_driver_sql(_TAKE_TURN.format(patience=patience)).one()
+        connection.info[TOLD_AT] = told[-1]
 
 
 @contextmanager
@@ -116,6 +171,26 @@ def ping(transaction: Transaction) -> None:
 
 
 @contextmanager
+def begun(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that is committed at the end.
+
+    Args:
+        engine: Of the database, with the execution option `is_writer` for one that writes.
+    Raises:
+        NotBegun: The database does not answer, or lets nobody begin (503).
+    """
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(engine.connect())
+            stack.enter_context(connection.begin())
+        except DBAPIError as error:
+            if not is_outage(error):
+                raise
+            raise NotBegun(outage(error).detail) from error
+        yield connection
+
+
+@contextmanager
 def write(engine: Engine, now: datetime) -> Iterator[Transaction]:
     """A transaction that writes, for the time before the writer works; its events are stored and told to nobody."""
     with outages_told(), engine.execution_options(is_writer=True).connect() as connection, connection.begin():
@@ -137,9 +212,12 @@ def outages_told() -> Iterator[None]:
 
 def is_outage(error: DBAPIError) -> bool:
     """Whether the database is away or cannot write, so that the same request may succeed later."""
-    # OperationalError is what both drivers raise for a server that is gone, a full disk or a lock that stays held.
-    names = ("OperationalError", "AdminShutdown", "CannotConnectNow", "CrashShutdown")
-    return error.connection_invalidated or type(error.orig).__name__ in names or _is_full(error)
+    # It is what both drivers raise for a server that is gone, a full disk, a lock that stays held, a transaction that
+    # lost against another one, or a statement that somebody cancelled: each may succeed when it is tried again.
+    if error.connection_invalidated or isinstance(error, OperationalError) or _is_full(error):
+        return True
+    # The server has ended the transaction of who was silent for too long.
+    return type(error.orig).__name__ in ("IdleInTransactionSessionTimeout", "TransactionTimeout")
 
 
 def outage(error: DBAPIError) -> Unavailable:

@@ -136,6 +136,12 @@ def gained(tx: Transaction, study_id: int, trial_id: int, best_value: float) -> 
 def remove(tx: Transaction, study_id: int) -> None:
     """Delete a study with everything that belongs to it."""
     tx.write(delete(studies).where(studies.c.id == study_id))
+    tx.tell_gone(study_id)
+
+
+def last_seqs(tx: Transaction) -> dict[int, int]:
+    """Number of the last event of every study."""
+    return {row.id: row.last_event_seq for row in tx.read(select(studies.c.id, studies.c.last_event_seq))}
 
 
 def trial_counts(tx: Transaction, study_ids: list[int]) -> dict[int, dict[TrialState, int]]:

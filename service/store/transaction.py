@@ -13,7 +13,7 @@ from sqlalchemy import Connection, CursorResult, Executable, bindparam, insert, 
 from sqlalchemy.engine import Row
 
 from service.domain.principal import Principal
-from service.store import schema
+from service.store import notices, schema
 
 Record = Row[Any]
 """A stored row, its columns as attributes."""
@@ -67,6 +67,8 @@ class Transaction:
         self.reported: dict[int, dict[int, float]] = defaultdict(dict)
         self._pending: list[tuple[int, str, Mapping[str, JsonValue]]] = []
         self._epochs: dict[int, int] = defaultdict(int)
+        self._gone: list[int] = []
+        self._is_waking = False
 
     def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Run a query."""
@@ -90,6 +92,14 @@ class Transaction:
         """Epochs that this transaction has counted and not yet flushed."""
         return self._epochs[study_id]
 
+    def tell_gone(self, study_id: int) -> None:
+        """Let other processes know that a study was deleted."""
+        self._gone.append(study_id)
+
+    def wake_claims(self) -> None:
+        """Have workers in a long poll at other processes ask anew, although nothing has happened in a study."""
+        self._is_waking = True
+
     def flush(self) -> list[Event]:
         """Number and store the events collected since the last flush; to be called right before the commit."""
         by_study: dict[int, list[tuple[str, Mapping[str, JsonValue]]]] = defaultdict(list)
@@ -112,6 +122,17 @@ class Transaction:
         if events:
             rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]
             self.connection.execute(_INSERT_EVENTS, rows)
+        self._notify(events)
         self._pending.clear()
         self._epochs.clear()
         return events
+
+    def _notify(self, events: Sequence[Event]) -> None:
+        if self.connection.dialect.name != "postgresql":
+            return  # Nobody else is there.
+        news: dict[int, tuple[int, int]] = {}
+        for event in events:
+            news[event.study_id] = (news.get(event.study_id, (event.seq, 0))[0], event.seq)
+        origin = self.connection.get_execution_options()["origin"]
+        notices.send(self.connection, notices.Notice(origin, news, self._gone, is_waking=self._is_waking))
+        self._gone, self._is_waking = [], False

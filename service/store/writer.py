@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from caviar.contract.errors import CaviarError, Unavailable
 from service.domain.principal import Principal
 from service.domain.tally import Tally
-from service.store.engine import is_outage, outage
+from service.store.engine import NotBegun, begun, is_outage, outage
 from service.store.transaction import Event, Transaction
 
 T = TypeVar("T")
@@ -140,20 +140,23 @@ class Writer:
             job = self._jobs.get()
         return jobs, False
 
-    def _commit(self, batch: list[_Job]) -> None:
-        begun = time.perf_counter()
+    def _commit(self, batch: list[_Job]) -> bool:
+        """Answer a batch; False if nothing could be begun at all."""
+        began_s = time.perf_counter()
         try:
             results, events = self._attempt(batch)
+        except NotBegun as error:
+            self._refuse(batch, error)
+            return False
         except Exception as error:  # noqa: BLE001  # The loop must go on whatever an operation or the database does.
             if len(batch) > 1:
                 self.num_splits += 1
                 _log.info("writer.batch_split", num_operations=len(batch), cause=repr(error))
-                for job in batch:
-                    self._commit([job])
-                return
-            batch[0].future.set_exception(self._translate(error))
-            return
-        self.commit_s.add(time.perf_counter() - begun)
+                self._commit_each(batch)
+            else:
+                batch[0].future.set_exception(self._translate(error))
+            return True
+        self.commit_s.add(time.perf_counter() - began_s)
         self.batch_sizes.add(len(batch))
         # From here on everything is stored: whatever happens, nothing of the batch may run again.
         self._publish(events)
@@ -162,6 +165,19 @@ class Writer:
                 job.future.set_exception(failure)
             else:
                 job.future.set_result(result)
+        return True
+
+    def _commit_each(self, batch: list[_Job]) -> None:
+        for position, job in enumerate(batch, start=1):
+            if not self._commit([job]):
+                # The others would wait as long as this one did, one after the other, and with them whoever comes next.
+                self._refuse(batch[position:], NotBegun("the database does not answer; repeat the request later"))
+                return
+
+    def _refuse(self, batch: list[_Job], error: NotBegun) -> None:
+        self.num_outages += len(batch)
+        for job in batch:
+            job.future.set_exception(NotBegun(error.detail))
 
     def _publish(self, events: Sequence[Event]) -> None:
         try:
@@ -170,7 +186,7 @@ class Writer:
             _log.exception("writer.publishing_failed")
 
     def _attempt(self, batch: list[_Job]) -> tuple[list[tuple[Any, CaviarError | None]], Sequence[Event]]:
-        with self._engine.connect() as connection, connection.begin():
+        with begun(self._engine) as connection:
             transaction = Transaction(connection, self._clock())
             results = [self._apply(job, transaction, is_alone=len(batch) == 1) for job in batch]
             events = transaction.flush()

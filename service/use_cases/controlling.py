@@ -139,6 +139,7 @@ def steer_worker(service: Service, worker_id: str, mode: WorkerMode) -> WorkerVi
         access.check(tx, Right.ADMINISTER)
         if workers.get(tx, worker_id).mode != mode:
             workers.set_mode(tx, worker_id, mode)
+            tx.wake_claims()
         return fleet.worker(tx, worker_id, lease_ttl_s=service.lease_ttl_s)
 
     view = service.write(operation)

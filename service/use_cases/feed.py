@@ -86,6 +86,11 @@ class Feed:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._open)
 
+    def ring_soon(self) -> None:
+        """Wake everybody, because something may have been missed; callable from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ring)
+
     def close(self) -> None:
         """Wake everybody for the last time; to be called on the event loop's thread."""
         self.is_closed = True
@@ -111,6 +116,10 @@ class Feed:
         _ring(self._waiting)
         if any(event.kind in _OPENINGS for event in events):
             self._open()
+
+    def _ring(self) -> None:
+        _ring(self._waiting)
+        self._open()
 
     def _open(self) -> None:
         self.num_openings += 1

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TypeVar
 
 import structlog
@@ -27,7 +27,6 @@ from service.store.transaction import Event, Record, Transaction
 from service.use_cases.specs import parsed
 
 _log = structlog.get_logger(__name__)
-_PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +251,7 @@ class Searches:
 
 
 def _stored(tx: Transaction, study_id: int, after: int) -> Iterator[Event]:
-    while found := feed.since(tx, study_id, after, _PORTION):
-        yield from found
-        after = found[-1].seq
+    return chain.from_iterable(feed.missing(tx, study_id, after))
 
 
 def _is_applied(search: Search, event: Event) -> bool:

@@ -12,11 +12,13 @@ from typing import TypeVar
 from caviar.contract.messages import Claimed
 from service.domain.principal import Principal
 from service.domain.shares import Shares
-from service.store.engine import Engine, read
+from service.store.engine import Engine, is_shared, read
+from service.store.listening import Listener
 from service.store.transaction import Event, Transaction
 from service.store.writer import Operation, Writer
 from service.use_cases.counts import Counts
 from service.use_cases.feed import Feed
+from service.use_cases.inflow import Inflow
 from service.use_cases.searching import Searches
 
 T = TypeVar("T")
@@ -36,10 +38,11 @@ class Service:
         engine: Of the database.
         clock: Tells the time.
         lease_ttl_s: Seconds that a lease lasts without a renewal.
-        feed: Wakes those who wait for commits.
+        feed: Wakes those who wait for commits, of this process and of others.
         searches: Mirrors, samplers and pruners by study.
         counts: What has happened since the process began.
-        shares: How much of the slots each study has had; read and fed on the writer's thread.
+        shares: How much of the slots each study has had.
+        inflow: Merges what all processes commit.
         writer: Owns all writes.
         claims: The claim that is being answered of each worker, by whoever asks as it, with its request id.
     """
@@ -57,6 +60,10 @@ class Service:
         self.searches = Searches(self.reading)
         self.counts = Counts()
         self.shares = Shares()
+        self.inflow = Inflow(
+            self.reading, tell=self._tell, apply=self.searches.apply, forget=self.forget, ring=self.feed.ring_soon
+        )
+        self._listener = Listener(engine, self.inflow) if is_shared(engine) else None
         self.claims: dict[tuple[str, int | None], tuple[str, asyncio.Task[Claimed]]] = {}
         self.writer = Writer(engine, clock=clock, on_commit=self._committed)
 
@@ -64,11 +71,15 @@ class Service:
         """Begin to write. To be called on the thread of the running event loop."""
         self.feed.bind(asyncio.get_running_loop())
         self.writer.start()
+        if self._listener is not None:
+            self._listener.start()
 
     def close(self) -> None:
         """Commit what is waiting and let go of the database."""
         self.feed.close_soon()
         self.writer.close()
+        if self._listener is not None:
+            self._listener.close()
         self.engine.dispose()
 
     def acting_for(self, actor: Principal) -> Service:
@@ -86,6 +97,7 @@ class Service:
 
     def forget(self, study_id: int) -> None:
         """Let go of a deleted study."""
+        self.inflow.forget(study_id)
         self.searches.forget(study_id)
         self.feed.drop(study_id)
         self.shares.forget(study_id)
@@ -101,6 +113,10 @@ class Service:
     def _committed(self, events: Sequence[Event]) -> None:
         self.counts.apply(events)
         self.searches.apply(events)
+        if not self.inflow.committed(events) and self._listener is not None:
+            self._listener.wake()
+
+    def _tell(self, events: Sequence[Event]) -> None:
         self.shares.apply(events)
         self.feed.publish(events)
 

@@ -12,14 +12,11 @@ from service.store.engine import connect
 from service.store.migrations import require_known
 from service.store.schema import metadata
 
-# Any number that nobody else locks by.
-_UPGRADE_LOCK = 7_226_372_851
-
 
 def _run() -> None:
     engine = connect(context.config.attributes["database_url"])
     try:
-        with engine.execution_options(is_writer=True).connect() as connection:
+        with engine.execution_options(is_writer=True, patience_s=0).connect() as connection:
             _migrate(connection, is_sqlite=connection.dialect.name == "sqlite")
     finally:
         engine.dispose()
@@ -32,10 +29,8 @@ def _migrate(connection: Connection, *, is_sqlite: bool) -> None:
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA foreign_keys=OFF")
     # Begun before Alembic looks, so that all revisions are one transaction, on SQLite too, and services that start
-    # together upgrade one after the other: here by BEGIN IMMEDIATE, on Postgres by the lock.
+    # together upgrade one after the other, however long that takes, while those that run wait: all writers take turns.
     with connection.begin():
-        if not is_sqlite:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
         before = _revision(connection)
         require_known(before)
         context.configure(connection=connection, target_metadata=metadata, compare_type=True)

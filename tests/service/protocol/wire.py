@@ -57,8 +57,8 @@ class Wire:
         client: For requests that have no method here.
     """
 
-    def __init__(self, database_url: str) -> None:
-        self.clock = Clock()
+    def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self._settings = ServiceSettings(database_url=database_url, token=TOKEN, lease_ttl_s=LEASE_TTL_S)
         self._running = contextlib.ExitStack()
         prepare(self._settings)
