@@ -59,7 +59,9 @@ class Wire:
 
     def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
-        self._settings = ServiceSettings(database_url=database_url, token=TOKEN, lease_ttl_s=LEASE_TTL_S)
+        self._settings = ServiceSettings(
+            database_url=database_url, token=TOKEN, lease_ttl_s=LEASE_TTL_S, allowed_hosts="testserver"
+        )
         self._running = contextlib.ExitStack()
         prepare(self._settings)
         self.start()
