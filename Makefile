@@ -50,6 +50,10 @@ bench: setup ## what a training and a search cost; docs/benchmarks.md tells of t
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/search_cost.py
 
+chaos: setup ## half an hour of faults of every kind on each database, then the books are checked; docs/chaos.md
+	$(BIN)/python -m tests.chaos --database sqlite
+	$(BIN)/python -m tests.chaos --database postgres
+
 peers: setup ## real trainings against other tuners, which are installed first; most of an hour
 	$(BIN)/pip install -qq --disable-pip-version-check -e '.[benchmarks]'
 	$(BIN)/python benchmarks/search_real.py

@@ -246,9 +246,12 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(settings: ServiceSettings) -> int:
+def run(settings: ServiceSettings, *, clock: Clock = utc_now) -> int:
     """Serve until SIGTERM or SIGINT.
 
+    Args:
+        settings: Of the process.
+        clock: Tells the time; tests put their own.
     Returns:
         Exit status: 0 after a graceful end.
     Raises:
@@ -256,7 +259,7 @@ def run(settings: ServiceSettings) -> int:
     """
     logs.configure(settings.log_level, settings.log_format)
     made = prepare(settings)
-    app = create_app(settings)
+    app = create_app(settings, clock=clock)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
     _log.info("service.starting", address=address, database=parse_url(settings.database_url).render_as_string())

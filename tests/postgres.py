@@ -50,6 +50,11 @@ class PostgresServer:
         return self._process.pid if self._process is not None else None
 
     @property
+    def is_running(self) -> bool:
+        """Whether the server runs: one that was started may have ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def url(self) -> str:
         """Address of the server's own database."""
         return self.url_of("postgres")

@@ -10,7 +10,7 @@ import pytest
 from tests.house.repository import PACKAGES, ROOT, files, python_files, relative
 
 MARKS_THAT_HIDE = {"skip", "skipif", "xfail"}
-MAY_WAIT = ("tests/e2e/", "tests/browser/")
+MAY_WAIT = ("tests/e2e/", "tests/browser/", "tests/chaos/")
 
 
 def _rooms() -> list[str]:
