@@ -102,7 +102,7 @@ class _Run:
             (self._faults.of_services(), self._faults.counts, 6.0),
             (self._faults.of_workers(), self._faults.counts, 1.5),
             (self._faults.of_real_workers(), self._faults.counts, 14.0),
-            (self._faults.of_network(), self._faults.counts, 16.0),
+            (self._faults.of_network(), self._faults.counts, 36.0),
             (self._people.deeds(), tried, 0.8),
         )
         self._stage.proxy.storm()
