@@ -160,7 +160,7 @@ def _grant_otherwise(story: Story) -> None:
 
 
 def _finish_otherwise(story: Story) -> None:
-    answers = [{"status": status, "body": {}} for status in (200, 410)]
+    answers: list[dict[str, Any]] = [{"status": status, "body": {}} for status in (200, 410)]
     request = {"verb": "POST", "path": "/api/v1/trials/1:finish", "is_in_order": True}
     story.diaries.repeats.append({**request, "answers": answers})
 
