@@ -39,6 +39,7 @@ from service.api import (
 from service.api.authentication import Authentication
 from service.api.guards.guard import Guard
 from service.api.guards.proxies import Proxies
+from service.api.guards.rates import Limits, Rates, Strangers
 from service.api.guards.sites import Sites
 from service.api.metrics_routes import Scraping
 from service.api.observation import Observation
@@ -131,7 +132,8 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
     """Put the middlewares around the routes: the last one added is the first to see a request.
 
     A request is observed, whatever becomes of it. It comes to the guard, which refuses what nobody should send, then it
-    is a scrape or must say who it is from, then it may be answered without a route; what a route answers is compressed.
+    is a scrape or must say who it is from, which is counted before and after; then it may be answered without a route.
+    What a route answers is compressed.
     """
     # It passes event streams through unchanged, and so it does files, which hold weights: they hardly get smaller.
     app.add_middleware(
@@ -141,7 +143,18 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_routes.BINARY),
     )
     app.add_middleware(Freshness, service=service)
+    limits = Limits(
+        requests_per_s=settings.requests_per_s,
+        worker_requests_per_s=settings.worker_requests_per_s,
+        stranger_requests_per_s=settings.stranger_requests_per_s,
+        failures_per_s=settings.failures_per_s,
+        burst_s=settings.burst_s,
+        max_streams=settings.max_streams,
+        max_streams_each=settings.max_streams_each,
+    )
+    app.add_middleware(Rates, limits=limits)
     app.add_middleware(Authentication, service=service)
+    app.add_middleware(Strangers, limits=limits)
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     app.add_middleware(Scraping, exposition=app.state.exposition, token=token, is_public=settings.metrics_public)
     app.add_middleware(

@@ -77,6 +77,42 @@ class ServiceSettings(BaseSettings):
         description="Addresses or networks of the proxies whose X-Forwarded headers are believed, separated by commas, "
         "such as `10.0.0.0/8`.",
     )
+    requests_per_s: float = Field(
+        default=200.0,
+        ge=0,
+        le=1e6,
+        description="Requests per second that people and scripts may make with one token; 0 for any number.",
+    )
+    worker_requests_per_s: float = Field(
+        default=20_000.0,
+        ge=0,
+        le=1e6,
+        description="Requests per second that workers may make with one token, which they share; 0 for any number.",
+    )
+    stranger_requests_per_s: float = Field(
+        default=50.0,
+        ge=0,
+        le=1e6,
+        description="Requests per second without a token that may come from one address; 0 for any number.",
+    )
+    failures_per_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=1e6,
+        description="Failed attempts to sign in per second that may come from one address; 0 for any number.",
+    )
+    burst_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600.0,
+        description="Seconds' worth of requests that may come at once, of each of these kinds.",
+    )
+    max_streams: int = Field(
+        default=2000, ge=1, le=1_000_000, description="Number of streams of events that may be open at a time, in all."
+    )
+    max_streams_each: int = Field(
+        default=500, ge=1, le=1_000_000, description="Number of streams of events that one token may have open."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged."
     )

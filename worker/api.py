@@ -216,7 +216,7 @@ def _refusal(response: httpx2.Response) -> CaviarError:
         body: Any = json.loads(response.content)
     except ValueError:
         body = response.text
-    error = from_problem(body, response.status_code)
+    error = from_problem(body, response.status_code, response.headers.get("retry-after"))
     # Even an answer of ours that blames itself may turn out well the next time.
     if response.status_code >= 500:
         return Unavailable(f"status {response.status_code}: {error.detail}", errors=error.errors)

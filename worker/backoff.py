@@ -24,11 +24,17 @@ class Backoff:
         self._max_s = max_s
         self._ceiling_s = first_s
 
-    def next_s(self) -> float:
-        """Seconds to wait now: between half the ceiling and the ceiling, which then doubles."""
+    def next_s(self, at_least_s: float | None = None) -> float:
+        """Seconds to wait now: between half the ceiling and the ceiling, which then doubles.
+
+        Args:
+            at_least_s: What the service asks for, which counts up to the longest wait; None if it does not say.
+        """
         ceiling_s = self._ceiling_s
         self._ceiling_s = min(self._max_s, 2 * ceiling_s)
-        return ceiling_s / 2 + self._rng.random() * ceiling_s / 2
+        jitter = self._rng.random()
+        asked_s = min(at_least_s or 0.0, self._max_s)
+        return max(ceiling_s / 2, asked_s) + jitter * ceiling_s / 2
 
     def reset(self) -> None:
         """Begin again with the shortest wait, after a success."""

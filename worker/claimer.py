@@ -94,7 +94,7 @@ class Claimer:
         return Answered((), 0.0, is_idle)
 
     def _wait(self, error: CaviarError) -> None:
-        wait_s = self._backoff.next_s()
+        wait_s = self._backoff.next_s(error.retry_after_s)
         _log.warning("claim_again", wait_s=round(wait_s, 2), detail=error.detail)
         self._stopping.wait(wait_s)
 

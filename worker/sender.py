@@ -118,7 +118,7 @@ class Sender:
         try:
             self.deliver()
         except RETRIED as error:
-            wait_s = self._backoff.next_s()
+            wait_s = self._backoff.next_s(error.retry_after_s)
             _log.warning("deliver_again", wait_s=round(wait_s, 2), detail=error.detail)
             return wait_s
         except sqlite3.OperationalError as error:

@@ -15,7 +15,15 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from caviar import credentials
-from caviar.contract.errors import CaviarError, InvalidRequest, RequestError, Unauthorized, Unavailable, from_problem
+from caviar.contract.errors import (
+    CaviarError,
+    InvalidRequest,
+    RateLimited,
+    RequestError,
+    Unauthorized,
+    Unavailable,
+    from_problem,
+)
 
 DEFAULT_URL = "http://127.0.0.1:8700"
 PREFIX = "/api/v1"
@@ -24,6 +32,9 @@ Answer = TypeVar("Answer", bound=BaseModel)
 Query = Mapping[str, "str | int | float | Sequence[str | int]"]
 
 # A preview of 10,000 samples or a large export takes a while; a service that is not there answers at once.
+# When there were too many requests, a few tries more, each after the seconds that the service names, else after these.
+_PATIENCE_S = (1.0, 2.0, 4.0)
+_LONGEST_WAIT_S = 30.0
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 
 
@@ -110,13 +121,24 @@ class Connection:
             ) from error
 
     def send(self, method: str, path: str, *, query: Query | None = None, body: str | None = None) -> httpx2.Response:
-        """Send a request; raises as `ask` does."""
+        """Send a request; raises as `ask` does.
+
+        One that came too soon after many others is repeated when the service says so, for nothing was done.
+        """
         headers = self._headers() | ({"Content-Type": "application/json"} if body is not None else {})
-        with self._reaching():
-            answer = self._http.request(
-                method, f"{self.url}{PREFIX}{path}", params=dict(query or {}), headers=headers, content=body
-            )
-        self._refuse_failure(answer)
+        for wait_s in (*_PATIENCE_S, None):
+            with self._reaching():
+                answer = self._http.request(
+                    method, f"{self.url}{PREFIX}{path}", params=dict(query or {}), headers=headers, content=body
+                )
+            try:
+                self._refuse_failure(answer)
+            except RateLimited as error:
+                if wait_s is None or (error.retry_after_s or 0.0) > _LONGEST_WAIT_S:
+                    raise
+                self.clock.sleep(error.retry_after_s or wait_s)
+            else:
+                break
         return answer
 
     @contextmanager
@@ -198,7 +220,7 @@ class Connection:
 
 def _failure(answer: httpx2.Response) -> CaviarError:
     try:
-        return from_problem(answer.json(), answer.status_code)
+        return from_problem(answer.json(), answer.status_code, answer.headers.get("retry-after"))
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError):
         # A proxy or another program answered: its page would tell a reader nothing.
         summary = {

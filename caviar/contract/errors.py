@@ -68,6 +68,7 @@ class CaviarError(Exception):
         detail: This occurrence, for people.
         errors: The refused fields, where there are any.
         request_id: What the service's log tells of the request by; None of errors that no service has answered.
+        retry_after_s: Seconds after which the same request may be answered; None if nobody knows.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -80,6 +81,7 @@ class CaviarError(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.request_id: str | None = None
+        self.retry_after_s: float | None = None
 
     def __str__(self) -> str:
         """The detail, then a line per refused field; of a failure of the service also where its log tells more."""
@@ -220,21 +222,29 @@ class Unavailable(CaviarError):
     code, status, title = "unavailable", 503, "Unavailable"
 
 
+class RateLimited(Unavailable):
+    """There are too many requests of this client: repeat the same one after the seconds in Retry-After."""
+
+    code, status, title = "rate_limited", 429, "Too many requests"
+
+
 def kinds(kind: type[CaviarError] = CaviarError) -> list[type[CaviarError]]:
     """A kind of error and all that are below it in the tree."""
     return [kind, *(deeper for child in kind.__subclasses__() for deeper in kinds(child))]
 
 
 # Timeout, too early, too many requests: the request was not at fault.
+_MAX_DIGITS = 6
 _TRANSIENT = (408, 425, 429)
 
 
-def from_problem(body: Any, status: int) -> CaviarError:
+def from_problem(body: Any, status: int, retry_after: str | None = None) -> CaviarError:
     """Rebuild the error that a problem body describes.
 
     Args:
         body: The parsed JSON of the answer; anything that is no problem body is shown as it is.
         status: HTTP status of the answer.
+        retry_after: Its header Retry-After; a date is not understood.
     """
     problem = body if isinstance(body, dict) else {"detail": str(body)[:_SHOWN_CHARACTERS]}
     known = {kind.code: kind for kind in kinds()}
@@ -242,6 +252,8 @@ def from_problem(body: Any, status: int) -> CaviarError:
     kind = known.get(str(problem.get("code")), fallback)
     detail = str(problem.get("detail") or f"the service answered with status {status}")
     error = kind(detail, errors=_told_errors(problem))
+    if retry_after is not None and retry_after.isdecimal() and len(retry_after) <= _MAX_DIGITS:
+        error.retry_after_s = float(retry_after)
     if isinstance(request_id := problem.get("request_id"), str):
         error.request_id = shown(request_id)
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -54,8 +55,8 @@ def _headers(request: Request, error: CaviarError) -> dict[str, str]:
             return ALWAYS_TOLD | {"WWW-Authenticate": "Bearer"}
         case 405:
             return ALWAYS_TOLD | {"Allow": ", ".join(sorted(allowed_methods(request)))}
-        case 503:
-            return ALWAYS_TOLD | {"Retry-After": str(RETRY_AFTER_S)}
+        case 429 | 503:
+            return ALWAYS_TOLD | {"Retry-After": str(math.ceil(error.retry_after_s or RETRY_AFTER_S))}
     return ALWAYS_TOLD
 
 

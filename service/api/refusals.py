@@ -11,6 +11,7 @@ from caviar.contract.errors import (
     InvalidRequest,
     LeaseLost,
     NotFound,
+    RateLimited,
     RequestError,
     StateConflict,
     StorageFull,
@@ -39,6 +40,13 @@ _LEASED = frozenset(
     {"report_measurements", "finish_trial", "release_trial", "store_checkpoint", "store_weights", "read_checkpoint"}
 )
 _STORING = frozenset({"store_checkpoint", "store_weights"})
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which to send the same request again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {
         "WWW-Authenticate": {
@@ -47,13 +55,8 @@ _HEADERS: dict[int, dict[str, Any]] = {
             "schema": {"type": "string", "const": "Bearer"},
         }
     },
-    503: {
-        "Retry-After": {
-            "description": "Seconds after which to send the same request again.",
-            "required": True,
-            "schema": {"type": "integer", "minimum": 1},
-        }
-    },
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
 
 
@@ -69,7 +72,7 @@ def responses(path: str, method: str, operation: dict[str, Any]) -> dict[str, An
     name = operation["operationId"]
     if not is_public(path):
         # Queries with NUL are refused before anything else of them is read.
-        found |= {Unauthorized, Forbidden, InvalidRequest}
+        found |= {Unauthorized, Forbidden, InvalidRequest, RateLimited}
     if "{" in path or name in _MAY_MISS:
         found.add(NotFound)
     if "requestBody" in operation:

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from caviar import Client, credentials
 from caviar.client.connection import DEFAULT_URL, Clock
-from caviar.contract.errors import CaviarError, InvalidRequest, RequestError, Unauthorized, Unavailable
+from caviar.contract.errors import CaviarError, InvalidRequest, RateLimited, RequestError, Unauthorized, Unavailable
 from tests.caviar.trainer import TOKEN
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -132,3 +132,25 @@ def test_own_http_client_stays_open() -> None:
         pass
     assert not http.is_closed
     http.close()
+
+
+def _limited(headers: dict[str, str]) -> httpx2.Response:
+    return httpx2.Response(429, headers=headers, json={"code": "rate_limited", "detail": "too many"})
+
+
+def test_too_many_requests_are_repeated_when_the_service_says_so() -> None:
+    answers = [_limited({"Retry-After": "7"}), _limited({}), httpx2.Response(200, json={"items": []})]
+    slept: list[float] = []
+    client = _client(lambda _request: answers.pop(0), Clock(sleep=slept.append))
+    assert not client.workers().items
+    assert slept == [7.0, 2.0]
+
+
+@pytest.mark.parametrize(("wait", "num_sleeps"), [("1", 3), ("3600", 0)])
+def test_but_neither_for_ever_nor_for_hours(wait: str, num_sleeps: int) -> None:
+    slept: list[float] = []
+    client = _client(lambda _request: _limited({"Retry-After": wait}), Clock(sleep=slept.append))
+    with pytest.raises(RateLimited) as caught:
+        client.workers()
+    assert caught.value.retry_after_s == float(wait)
+    assert len(slept) == num_sleeps

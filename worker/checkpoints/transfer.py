@@ -97,7 +97,7 @@ class Transfer:
         try:
             self.deliver()
         except _RETRIED as error:
-            wait_s = self._backoff.next_s()
+            wait_s = self._backoff.next_s(error.retry_after_s)
             _log.warning("upload_again", wait_s=round(wait_s, 2), detail=error.detail)
             return wait_s
         except Exception:  # noqa: BLE001 - without this loop measurements would wait for ever

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 COOKIE = b"caviar_session="
+KEY = "caviar.facts"
 _NOTED = frozenset(
     {
         b"host",
@@ -67,6 +68,12 @@ def read(headers: Sequence[tuple[bytes, bytes]]) -> Facts:
             if name == b"host":
                 num_hosts += 1
     return Facts(found, num_hosts, len(headers))
+
+
+def known(scope: Scope) -> Facts:
+    """What the guard has read of a request before."""
+    found: Facts | None = scope.get(KEY)
+    return read(scope["headers"]) if found is None else found
 
 
 def client_address(scope: Scope) -> str:

@@ -48,7 +48,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        found = facts.read(scope["headers"])
+        found = scope[facts.KEY] = facts.read(scope["headers"])
         further: Headers = []
 
         async def completing(message: Message) -> None:
