@@ -34,6 +34,7 @@ from service.api import (
     ranking_routes,
     study_routes,
     trial_routes,
+    webhook_routes,
     worker_routes,
 )
 from service.api.authentication import Authentication
@@ -45,11 +46,14 @@ from service.api.metrics_routes import Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
+from service.loops.courier import Courier
 from service.loops.leading import Leading, Loop
 from service.loops.sweeper import Sweeper
 from service.metrics.exposition import Exposition
 from service.metrics.process import Pages
 from service.metrics.requests import Requests
+from service.outbound.resolver import Resolver
+from service.outbound.sender import Sender
 from service.settings import ServiceSettings
 from service.store import migrations
 from service.store.clock import ServerClock
@@ -77,6 +81,7 @@ _API_ROUTES = (
     artifact_routes,
     event_routes,
     export_routes,
+    webhook_routes,
 )
 _SHUTDOWN_S = 5
 _LEADER_PAUSE_S = 1.0
@@ -98,7 +103,8 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     engine = connect(settings.database_url, patience_s=settings.patience_s)
     if clock is None:
         clock = ServerClock(engine) if is_shared(engine) else utc_now
-    service = Service(engine, lease_ttl_s=settings.lease_ttl_s, clock=clock)
+    public_url = settings.public_url and settings.public_url.rstrip("/")
+    service = Service(engine, lease_ttl_s=settings.lease_ttl_s, clock=clock, public_url=public_url)
     app = FastAPI(
         title="Caviar",
         version=__version__,
@@ -111,6 +117,8 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     )
     app.state.service = service
     app.state.keeper = Keeper(service, store, max_bytes=settings.max_artifact_bytes)
+    app.state.sender = Sender(Resolver(settings.webhook_networks), timeout_s=settings.webhook_timeout_s)
+    app.state.courier = Courier(service, app.state.sender, keep_days=settings.webhook_keep_days)
     app.state.error_page = error_page
     app.state.live = Hub(service)
     app.state.requests = Requests()
@@ -199,15 +207,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     leading: Leading = app.state.leading
     # Whoever leads gives workers a full term before the first request is answered.
     await leading.step()
-    loop = asyncio.create_task(leading.run())
     keeper: Keeper = app.state.keeper
+    courier: Courier = app.state.courier
+    # Every process sends messages; each message is one process's at a time.
+    loops = [asyncio.create_task(leading.run()), asyncio.create_task(courier.run())]
     try:
         yield
     finally:
-        loop.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loop
+        for loop in loops:
+            loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop
         await leading.close()
+        app.state.sender.close()
         await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(service.close)
 

@@ -113,6 +113,22 @@ class ServiceSettings(BaseSettings):
     max_streams_each: int = Field(
         default=500, ge=1, le=1_000_000, description="Number of streams of events that one token may have open."
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="Address that people reach the service at, for links in messages of webhooks.",
+    )
+    webhook_allowed_networks: Annotated[str, AfterValidator(partial(_each, networks.network))] = Field(
+        default="",
+        description="Networks that webhooks may send to although they are not public, separated by commas, such as "
+        "`10.2.0.0/16`; to these also by plain http.",
+    )
+    webhook_timeout_s: float = Field(
+        default=10.0, ge=0.5, le=60.0, description="Seconds that the receiver of a webhook has for its answer."
+    )
+    webhook_keep_days: float = Field(
+        default=30.0, ge=2.0, le=3650.0, description="Days for which deliveries of webhooks are kept to be looked at."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged."
     )
@@ -164,6 +180,11 @@ class ServiceSettings(BaseSettings):
     def patience_s(self) -> float:
         """Seconds after which a process that is frozen no longer holds up the others that share its database."""
         return min(max(self.lease_ttl_s / 3, _LEAST_PATIENCE_S), _MOST_PATIENCE_S)
+
+    @property
+    def webhook_networks(self) -> tuple[networks.Network, ...]:
+        """The networks that webhooks may send to although they are not public."""
+        return tuple(map(networks.network, filter(None, self.webhook_allowed_networks.split(","))))
 
     @property
     def drafts_path(self) -> Path:

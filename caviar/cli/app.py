@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 import caviar
-from caviar.cli import db, demo, export, imports, replay, serve, snippet, submit, token, top, up, weights, work, workers
+from caviar.cli import (
+    db,
+    demo,
+    export,
+    imports,
+    replay,
+    serve,
+    snippet,
+    submit,
+    token,
+    top,
+    up,
+    webhook,
+    weights,
+    work,
+    workers,
+)
 from caviar.cli.console import CommandGroup
 
 app = typer.Typer(
@@ -31,6 +47,7 @@ app.command("snippet")(snippet.snippet)
 app.command("weights")(weights.weights)
 app.add_typer(workers.app, name="workers")
 app.add_typer(token.app, name="token")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(db.app, name="db")
 
 

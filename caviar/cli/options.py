@@ -66,6 +66,24 @@ Artifacts = Annotated[
         "Default: the folder artifacts in CAVIAR_HOME.",
     ),
 ]
+PublicUrl = Annotated[
+    str | None,
+    _option(
+        "--public-url",
+        "CAVIAR_PUBLIC_URL",
+        "URL",
+        "Address that people reach the service at, for links in messages of webhooks.",
+    ),
+]
+WebhookNetworks = Annotated[
+    str | None,
+    _option(
+        "--webhook-allow",
+        "CAVIAR_WEBHOOK_ALLOWED_NETWORKS",
+        "NETWORKS",
+        "Networks that webhooks may send to although they are not public, separated by commas, such as 10.2.0.0/16.",
+    ),
+]
 Devices = Annotated[
     str | None,
     _option(

@@ -16,6 +16,8 @@ def serve(
     token: options.AdminToken = None,
     lease_ttl_s: options.LeaseTtl = None,
     artifacts: options.Artifacts = None,
+    public_url: options.PublicUrl = None,
+    webhook_allow: options.WebhookNetworks = None,
     end_with: options.ParentProcess = None,
 ) -> None:
     """Run the service: it takes studies, hands trials to workers and shows the leaderboard."""
@@ -23,7 +25,14 @@ def serve(
     settings = options.optional_module("service.settings", "service")
     service = options.optional_module("service.app", "service")
     chosen = options.given(
-        database_url=database, host=host, port=port, token=token, lease_ttl_s=lease_ttl_s, artifacts_url=artifacts
+        database_url=database,
+        host=host,
+        port=port,
+        token=token,
+        lease_ttl_s=lease_ttl_s,
+        artifacts_url=artifacts,
+        public_url=public_url,
+        webhook_allowed_networks=webhook_allow,
     )
     decided = options.settings(settings.ServiceSettings, chosen)
     machine.check_port(decided.host, decided.port)

@@ -13,6 +13,7 @@ from caviar.client.bodies import as_json, checked, import_bodies, study_body
 from caviar.client.connection import Clock, Connection, Query
 from caviar.client.downloads import download
 from caviar.client.events import PATIENCE_S, follow
+from caviar.client.webhooks import WebhookClient
 from caviar.contract.analysis import Importances, ReplayView
 from caviar.contract.catalogue import StudyComparison
 from caviar.contract.curves import CurveQuery
@@ -56,6 +57,8 @@ class Client:
     Every method raises the errors of `caviar.contract.errors`: `Unavailable` if the service cannot be reached,
     `Unauthorized` without a valid access token, and otherwise what the service says.
 
+    Attributes:
+        webhooks: Whom the service tells of its studies.
     Args:
         url: Address of the service; None for `CAVIAR_URL`, or http://127.0.0.1:8700.
         token: Access token; None for `CAVIAR_TOKEN`, or the one that a service of this user stored on this machine.
@@ -72,6 +75,7 @@ class Client:
         clock: Clock | None = None,
     ) -> None:
         self._connection = Connection(url, token, http, clock or Clock())
+        self.webhooks = WebhookClient(self._connection)
 
     @property
     def url(self) -> str:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from caviar.contract.errors import refusal
+from service.outbound.sender import Sender
 from service.use_cases.service import Service
 
 
@@ -33,6 +34,14 @@ register_url_convertor("segment", _Segment())
 
 CurrentService = Annotated[Service, Depends(_service)]
 
+
+async def _sender(request: Request) -> Sender:
+    sender: Sender = request.app.state.sender
+    return sender
+
+
+CurrentSender = Annotated[Sender, Depends(_sender)]
+
 StudyName = Annotated[str, Path(description="Name of a study.", examples=["digits-mlp"], max_length=64)]
 TrialId = Annotated[int, Path(description="Id of a trial, unique over all studies.", ge=1, lt=2**53, examples=[1])]
 WorkerId = Annotated[
@@ -43,6 +52,8 @@ WorkerId = Annotated[
         examples=["5f0c7a52-93a1-4d6b-9a3e-0d2f5c1b7e11"],
     ),
 ]
+WebhookId = Annotated[int, Path(description="Id of a webhook.", ge=1, lt=2**31, examples=[1])]
+DeliveryId = Annotated[int, Path(description="Id of a delivery.", ge=1, lt=2**31, examples=[1])]
 Limit = Annotated[int, Query(description="At most this many items.", ge=1, le=1000)]
 Number = Annotated[int | None, Query(description="Number of the last trial of the page before.", ge=0, lt=2**31)]
 Offset = Annotated[int, Query(description="Rows to pass over: `next_after` of the page before.", ge=0, lt=2**53)]

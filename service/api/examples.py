@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.api.progress_examples import PROGRESS
+from service.api.webhook_examples import WEBHOOK_ANSWERS, WEBHOOK_BODIES
 
 _WORKER = "5f0c7a52-93a1-4d6b-9a3e-0d2f5c1b7e11"
 _LEASE = "Yk3p0V5tQm8sXn2cLw7bHd4fRz6aJg1e"
@@ -201,6 +202,7 @@ _WINDOW = {
 }
 
 BODIES: dict[str, dict[str, Any]] = {
+    **WEBHOOK_BODIES,
     "create_study": _SUBMITTED,
     "preview_study": _SUBMITTED,
     "edit_study": {"budget": {"max_trials": 120}},
@@ -384,6 +386,7 @@ ANSWERS: dict[str, Any] = {
         "units": {"learning_rate": [0.3306], "beta_1": [0.4276], "units": [0.6]},
     },
     **PROGRESS,
+    **WEBHOOK_ANSWERS,
     "read_contour": {
         "study": "digits-mlp",
         "metric": _METRIC,

@@ -17,6 +17,12 @@ _OF_STUDY = (
     .where(improvements.c.study_id == bindparam("study"))
     .order_by(improvements.c.num_epochs, improvements.c.at, improvements.c.epoch)
 )
+_OF_STUDY_BACKWARDS = (
+    select(improvements)
+    .where(improvements.c.study_id == bindparam("study"))
+    .order_by(improvements.c.num_epochs.desc(), improvements.c.at.desc(), improvements.c.epoch.desc())
+    .limit(1)
+)
 
 
 def add(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -26,7 +32,14 @@ def add(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
         rows: `study_id`, `num_epochs`, `trial_id`, `number`, `attempt`, `epoch` and `value` of each.
     """
     if rows:
+        # What was imported, which no attempt has trained, is no news to whoever imported it.
+        tx.gains.update(row["study_id"] for row in rows if row["attempt"] > 0)
         tx.write(_INSERT, [{**row, "at": tx.now} for row in rows])
+
+
+def newest(tx: Transaction, study_id: int) -> Record | None:
+    """The improvement that led to the best value of a study; None while it has no value."""
+    return tx.read(_OF_STUDY_BACKWARDS, {"study": study_id}).first()
 
 
 def of_study(tx: Transaction, study_id: int) -> Records:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -152,6 +153,10 @@ trials = Table(
     Index(None, "study_id", "state"),
     Index(None, "study_id", "value", "number"),
     Index(None, "study_id", "params_digest"),
+    # Of failed trials alone, which are few: a storm of them is looked for whenever one fails.
+    Index(
+        None, "study_id", "ended_at", sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'")
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -346,4 +351,60 @@ audit = Table(
     Index(None, "object"),
     comment="who did what; rows are added, and removed when they are old",
     sqlite_autoincrement=True,
+)
+
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", _JSON, nullable=False),
+    Column("studies", _JSON, comment="names, or beginnings of names with a *; null for all of the scope"),
+    Column("scope", _JSON, comment="the scope that its creator had; null for all studies"),
+    Column("rules", _JSON, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_by", Text, nullable=False, comment="name of the token that it was created with"),
+    Column("token_id", Integer, comment="the token that it was created with; no foreign key: it outlives the token"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("secret", String(200), nullable=False, comment="read only to sign messages"),
+    Column("expires_at", UtcDateTime, comment="until when messages are signed with it as well; null for the newest"),
+    Index(None, "webhook_id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("message_id", String(64), nullable=False, unique=True, comment="the same at every attempt"),
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("study_id", Integer, comment="no foreign key: messages outlive their study"),
+    Column("study", String(64), comment="name of the study"),
+    Column("event", String(16), nullable=False),
+    Column("body", Text, nullable=False, comment="exactly what is signed and sent"),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("status", Integer, comment="HTTP status of the last answer"),
+    Column("error", Text, comment="why the last attempt failed"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_attempt_at", UtcDateTime),
+    Column("next_attempt_at", UtcDateTime, comment="while it is being sent, when its sender is taken for dead"),
+    Column("first_due_at", UtcDateTime, nullable=False),
+    Column("give_up_at", UtcDateTime, nullable=False),
+    Index(None, "next_attempt_at"),
+    Index(None, "webhook_id", "id"),
+    Index(None, "webhook_id", "study_id", "event"),
+    Index(None, "created_at"),
+    sqlite_autoincrement=True,
+    comment="messages of webhooks, written with the change that they tell of",
 )

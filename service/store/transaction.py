@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +56,8 @@ class Transaction:
         actor: Who acts; None for nobody, who may do nothing that is checked.
         num_writes: Rises with every write and event; a caller that saw it stand still knows that nothing was changed.
         reported: Values by epoch that this transaction has stored, by trial.
+        kinds: Kinds of the events since the last flush.
+        gains: Studies whose best value got better since the last flush.
     """
 
     def __init__(self, connection: Connection, now: datetime, actor: Principal | None = None) -> None:
@@ -65,6 +67,8 @@ class Transaction:
         self.actor = actor
         self.num_writes = 0
         self.reported: dict[int, dict[int, float]] = defaultdict(dict)
+        self.kinds: set[str] = set()
+        self.gains: set[int] = set()
         self._pending: list[tuple[int, str, Mapping[str, JsonValue]]] = []
         self._epochs: dict[int, int] = defaultdict(int)
         self._gone: list[int] = []
@@ -82,7 +86,12 @@ class Transaction:
     def emit(self, study_id: int, kind: str, **data: JsonValue) -> None:
         """Add an event to the study's change feed."""
         self.num_writes += 1
+        self.kinds.add(kind)
         self._pending.append((study_id, kind, data))
+
+    def pending(self, *kinds: str) -> Iterator[tuple[int, str, Mapping[str, JsonValue]]]:
+        """Events of these kinds since the last flush: study, kind and data of each."""
+        return (event for event in self._pending if event[1] in kinds)
 
     def spend(self, study_id: int, epochs: int) -> None:
         """Count reported epochs of a study."""
@@ -125,6 +134,8 @@ class Transaction:
         self._notify(events)
         self._pending.clear()
         self._epochs.clear()
+        self.kinds.clear()
+        self.gains.clear()
         return events
 
     def _notify(self, events: Sequence[Event]) -> None:

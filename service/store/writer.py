@@ -61,7 +61,12 @@ class Writer:
     """
 
     def __init__(
-        self, engine: Engine, *, clock: Callable[[], datetime], on_commit: Callable[[Sequence[Event]], None]
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime],
+        on_commit: Callable[[Sequence[Event]], None],
+        before_commit: Callable[[Transaction], None] | None = None,
     ) -> None:
         """Prepare the writer; `start` begins to work.
 
@@ -69,10 +74,12 @@ class Writer:
             engine: Of the database.
             clock: Tells the time of each transaction.
             on_commit: Called on the writer's thread with the events of each commit, before the answers go out.
+            before_commit: Called with each transaction at its end, to write what follows from its events.
         """
         self._engine = engine.execution_options(is_writer=True)
         self._clock = clock
         self._on_commit = on_commit
+        self._before_commit = before_commit or (lambda _: None)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="caviar-writer", daemon=True)
         self.num_outages = 0
@@ -189,6 +196,7 @@ class Writer:
         with begun(self._engine) as connection:
             transaction = Transaction(connection, self._clock())
             results = [self._apply(job, transaction, is_alone=len(batch) == 1) for job in batch]
+            self._before_commit(transaction)
             events = transaction.flush()
         return results, events
 

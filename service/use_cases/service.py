@@ -16,9 +16,11 @@ from service.store.engine import Engine, is_shared, read
 from service.store.listening import Listener
 from service.store.transaction import Event, Transaction
 from service.store.writer import Operation, Writer
+from service.use_cases.announcing import Announcer
 from service.use_cases.counts import Counts
 from service.use_cases.feed import Feed
 from service.use_cases.inflow import Inflow
+from service.use_cases.messages import Composer
 from service.use_cases.searching import Searches
 
 T = TypeVar("T")
@@ -44,13 +46,16 @@ class Service:
         shares: How much of the slots each study has had.
         inflow: Merges what all processes commit.
         writer: Owns all writes.
+        announcer: Writes what webhooks are to be told, in the transaction that it happens in.
         claims: The claim that is being answered of each worker, by whoever asks as it, with its request id.
     """
 
     # All views of a service share what `__dict__` holds, also what is set later; the actor alone is each one's own.
     __slots__ = ("__dict__", "__weakref__", "actor")
 
-    def __init__(self, engine: Engine, *, lease_ttl_s: float, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, engine: Engine, *, lease_ttl_s: float, clock: Clock = utc_now, public_url: str | None = None
+    ) -> None:
         """Put the parts together; `start` brings them to life."""
         self.actor: Principal | None = None
         self.engine = engine
@@ -65,7 +70,8 @@ class Service:
         )
         self._listener = Listener(engine, self.inflow) if is_shared(engine) else None
         self.claims: dict[tuple[str, int | None], tuple[str, asyncio.Task[Claimed]]] = {}
-        self.writer = Writer(engine, clock=clock, on_commit=self._committed)
+        self.announcer = Announcer(Composer(public_url))
+        self.writer = Writer(engine, clock=clock, on_commit=self._committed, before_commit=self.announcer)
 
     def start(self) -> None:
         """Begin to write. To be called on the thread of the running event loop."""

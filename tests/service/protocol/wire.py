@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from service.app import create_app, prepare
 from service.domain.principal import SYSTEM
 from service.loops.clockwork import Clockwork
+from service.loops.courier import Courier
 from service.loops.sweeper import Sweeper
 from service.settings import ServiceSettings
 
@@ -258,10 +259,11 @@ def item(assignment: Any, epoch: int, value: float = 0.5, **metrics: float) -> d
 def running(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """The service on a database, with a background loop that goes round only when told to."""
 
-    async def do_nothing(_loop: Clockwork | Sweeper) -> None:
+    async def do_nothing(_loop: Clockwork | Courier | Sweeper) -> None:
         """Stand in for a loop, whose rounds the tests call for themselves."""
 
     monkeypatch.setattr(Clockwork, "run", do_nothing)
+    monkeypatch.setattr(Courier, "run", do_nothing)
     monkeypatch.setattr(Sweeper, "run", do_nothing)
     wire = Wire(database_url)
     try:

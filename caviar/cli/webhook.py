@@ -1,0 +1,177 @@
+"""`caviar webhook`: whom the service tells of its studies, and how that goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from caviar import Client
+from caviar.cli import options
+from caviar.cli.console import CommandFailed, out
+from caviar.contract.webhooks import DeliveryState, DeliveryView, WebhookEvent, WebhookView
+
+app = typer.Typer(
+    no_args_is_help=True, help="Tell other services of new best values, ends, failures and stagnation of studies."
+)
+
+_Id = Annotated[int, typer.Argument(metavar="ID", help="Id of a webhook.", min=1)]
+_DeliveryId = Annotated[int, typer.Argument(metavar="DELIVERY", help="Id of a delivery.", min=1)]
+_EVENTS = [event.value for event in WebhookEvent if event is not WebhookEvent.PING]
+_WAIT_S = 20.0
+_POLL_S = 0.25
+_COLOURS = {"waiting": "yellow", "sending": "cyan", "delivered": "green", "failed": "red"}
+
+
+@app.command()
+def create(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to send to: https://….")],
+    *,
+    name: Annotated[str | None, typer.Option("--name", help="For people. Default: the host of the address.")] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option("--event", help=f"What to tell of; repeatable. Default: all of {', '.join(_EVENTS)}."),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option("--study", help="Name of a study, or a beginning of names with a *; repeatable. Default: all."),
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            "--secret", envvar="CAVIAR_WEBHOOK_SECRET", show_default=False, help="whsec_…. Default: one is made."
+        ),
+    ] = None,
+    service: options.Url = None,
+    token: options.Token = None,
+) -> None:
+    """Create a webhook and print its secret once, if one is made."""
+    body: dict[str, Any] = {
+        "name": name or url.partition("://")[2].partition("/")[0].partition("?")[0] or url,
+        "url": url,
+        "events": event or _EVENTS,
+        "studies": study or None,
+        "secret": secret,
+    }
+    with Client(service, token) as client:
+        made = client.webhooks.create({key: value for key, value in body.items() if value is not None})
+    out().print(f"webhook {made.webhook.webhook_id} tells {made.webhook.url}", markup=False, soft_wrap=True)
+    if made.secret is not None:
+        out().print("Its secret, which is not shown again:", markup=False)
+        typer.echo(made.secret)
+
+
+@app.command("list")
+def list_all(*, url: options.Url = None, token: options.Token = None) -> None:
+    """List webhooks."""
+    with Client(url, token) as client:
+        found = client.webhooks.all()
+    if not found:
+        out().print("no webhooks; create one with: caviar webhook create URL", markup=False)
+        return
+    table = _table("id", "name", "url", "events", "studies", "state", "deliveries")
+    for webhook in found:
+        table.add_row(*map(Text, _cells(webhook)))
+    out().print(table)
+
+
+@app.command()
+def show(webhook: _Id, *, url: options.Url = None, token: options.Token = None) -> None:
+    """Print a webhook as JSON; its secret is never told."""
+    with Client(url, token) as client:
+        typer.echo(client.webhooks.read(webhook).model_dump_json(indent=2))
+
+
+@app.command()
+def delete(webhook: _Id, *, url: options.Url = None, token: options.Token = None) -> None:
+    """Delete a webhook; what was still to be sent is not sent."""
+    with Client(url, token) as client:
+        client.webhooks.delete(webhook)
+    out().print(f"webhook {webhook} is deleted", markup=False)
+
+
+@app.command()
+def ping(webhook: _Id, *, url: options.Url = None, token: options.Token = None) -> None:
+    """Send a message that tells nothing, and say how that went."""
+    with Client(url, token) as client:
+        delivery = client.webhooks.ping(webhook)
+        ended = client.webhooks.settled(delivery, timeout_s=_WAIT_S, poll_s=_POLL_S)
+    out().print(_told(ended), markup=False, soft_wrap=True)
+    if ended.state is not DeliveryState.DELIVERED:
+        raise CommandFailed(f"the ping was not delivered so far: {ended.error or 'there is no answer yet'}")
+
+
+@app.command()
+def deliveries(
+    webhook: _Id,
+    *,
+    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 20,
+    payload: Annotated[bool, typer.Option("--payload", help="Print the bodies, a line of JSON each.")] = False,
+    url: options.Url = None,
+    token: options.Token = None,
+) -> None:
+    """List the messages of a webhook and how their delivery stands, the newest first."""
+    with Client(url, token) as client:
+        found = [
+            delivery for _, delivery in zip(range(limit), client.webhooks.deliveries(webhook, state), strict=False)
+        ]
+    if payload:
+        for delivery in found:
+            typer.echo(json.dumps(delivery.payload))
+    elif found:
+        out().print(_deliveries(found))
+    else:
+        out().print("no deliveries", markup=False)
+
+
+@app.command()
+def redeliver(webhook: _Id, delivery: _DeliveryId, *, url: options.Url = None, token: options.Token = None) -> None:
+    """Send a message once more, with the same id."""
+    with Client(url, token) as client:
+        out().print(_told(client.webhooks.redeliver(webhook, delivery)), markup=False, soft_wrap=True)
+
+
+def _told(delivery: DeliveryView) -> str:
+    answered = "" if delivery.status is None else f", answered {delivery.status}"
+    return f"delivery {delivery.delivery_id} ({delivery.event}) is {delivery.state}{answered}"
+
+
+def _cells(webhook: WebhookView) -> Sequence[str]:
+    return (
+        str(webhook.webhook_id),
+        webhook.name,
+        webhook.url,
+        " ".join(webhook.events),
+        " ".join(webhook.studies or ["all"]),
+        "on" if webhook.is_active else "off",
+        ", ".join(f"{num} {state}" for state, num in webhook.counts.items()) or "none",
+    )
+
+
+def _deliveries(found: Sequence[DeliveryView]) -> Table:
+    table = _table("id", "event", "study", "state", "attempts", "status", "written", "next attempt", "error")
+    for one in found:
+        table.add_row(
+            Text(str(one.delivery_id)),
+            Text(one.event),
+            Text(one.study or "–"),
+            Text(one.state, style=_COLOURS[one.state]),
+            Text(str(one.attempts)),
+            Text("–" if one.status is None else str(one.status)),
+            Text(f"{one.created_at:%Y-%m-%d %H:%M:%S}"),
+            Text("–" if one.next_attempt_at is None else f"{one.next_attempt_at:%H:%M:%S}"),
+            Text(one.error or ""),
+        )
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
