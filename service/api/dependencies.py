@@ -14,9 +14,10 @@ from service.use_cases.service import Service
 
 
 def service_of(request: Request) -> Service:
-    """The service, for the one who makes a request."""
+    """The service, for the one who makes a request; on a public path nobody acts."""
     service: Service = request.app.state.service
-    return service.acting_for(request.state.principal)
+    principal = getattr(request.state, "principal", None)
+    return service if principal is None else service.acting_for(principal)
 
 
 async def _service(request: Request) -> Service:

@@ -124,3 +124,7 @@ def test_another_site_cannot_write_with_a_browsers_cookie(
 ) -> None:
     _sign_in(stranger)
     assert stranger.post("/api/v1/studies/none:stop", headers=headers).status_code == status
+
+
+def test_a_stranger_hears_whether_the_service_is_ready(stranger: TestClient) -> None:
+    assert stranger.get("/readyz").json() == {"status": "ok"}
