@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -59,6 +60,7 @@ from service.store import migrations
 from service.store.clock import ServerClock
 from service.store.engine import connect, is_shared, parse_url, write
 from service.store.leadership import Leadership
+from service.store.sole import alone
 from service.use_cases import identity
 from service.use_cases.keeping import Keeper
 from service.use_cases.service import Clock, Service, utc_now
@@ -271,26 +273,57 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(settings: ServiceSettings, *, clock: Clock = utc_now) -> int:
+def run(settings: ServiceSettings, *, clock: Clock | None = None) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: Of the process.
-        clock: Tells the time; tests put their own.
+        clock: As for `create_app`.
     Returns:
         Exit status: 0 after a graceful end.
     Raises:
         InvalidRequest: The settings cannot be used.
+        StateConflict: Another process serves this SQLite file.
+    """
+    with alone(settings.database_url):
+        announce(settings)
+        return _serve(settings, clock)
+
+
+def run_one(settings: ServiceSettings, descriptors: Sequence[int], number: int) -> int:
+    """Serve as one of several processes, for which `announce` was called; else as `run`.
+
+    Args:
+        settings: Of all of them.
+        descriptors: Of the sockets to listen on.
+        number: Which of them this is.
+    """
+    logs.configure(settings.log_level, settings.log_format, process=number)
+    return _serve(settings, sockets=[socket.socket(fileno=descriptor) for descriptor in descriptors])
+
+
+def announce(settings: ServiceSettings) -> None:
+    """Prepare the database, and say where the service can be reached.
+
+    Raises:
+        InvalidRequest: The settings cannot be used.
     """
     logs.configure(settings.log_level, settings.log_format)
+    if settings.processes > 1 and parse_url(settings.database_url).drivername == "sqlite":
+        expected = "1 with SQLite, which one process serves; set CAVIAR_DATABASE_URL to a Postgres database for more"
+        field = FieldError(field="processes", received=settings.processes, expected=expected)
+        raise InvalidRequest("several processes cannot share the database", errors=[field])
     made = prepare(settings)
-    app = create_app(settings, clock=clock)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
     _log.info("service.starting", address=address, database=parse_url(settings.database_url).render_as_string())
     # The link is printed once, at the first start; `caviar token link` prints it again.
     sys.stdout.write(f"Sign in at {address}/login?token={made}\n" if made else f"Serving at {address}\n")
     sys.stdout.flush()
+
+
+def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: list[socket.socket] | None = None) -> int:
+    app = create_app(settings, clock=clock)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -304,5 +337,5 @@ def run(settings: ServiceSettings, *, clock: Clock = utc_now) -> int:
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     server = _Server(config, app.state.service)
-    server.run()
+    server.run(sockets=sockets)
     return 0 if server.started else 1

@@ -12,12 +12,18 @@ from caviar.redaction import redact
 from service.domain.occasion import CURRENT
 
 
-def configure(level: Literal["debug", "info", "warning", "error"], style: Literal["auto", "json", "console"]) -> None:
+def configure(
+    level: Literal["debug", "info", "warning", "error"],
+    style: Literal["auto", "json", "console"],
+    *,
+    process: int | None = None,
+) -> None:
     """Send structlog's and the standard library's records to standard error in one form.
 
     Args:
         level: Least severity that is logged.
         style: Lines for machines or for people; `auto` is `console` on a terminal.
+        process: Which of several processes this is; each line tells it.
     """
     is_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.types.Processor] = [
@@ -29,6 +35,8 @@ def configure(level: Literal["debug", "info", "warning", "error"], style: Litera
         # As text from here on: a console would print the variables of every frame, secrets among them.
         structlog.processors.format_exc_info,
     ]
+    if process is not None:
+        shared.insert(0, _telling(process))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -53,6 +61,14 @@ def configure(level: Literal["debug", "info", "warning", "error"], style: Litera
     # A line per request would cost a quarter of the throughput.
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _telling(process: int) -> structlog.types.Processor:
+    def tell(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["process"] = process
+        return event
+
+    return tell
 
 
 def add_occasion(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

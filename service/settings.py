@@ -47,6 +47,12 @@ class ServiceSettings(BaseSettings):
         default=None,
         description="Administrator's access token, at least 16 characters; one is made at the first start if unset.",
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Service processes that share the work and the port; more than one only with Postgres.",
+    )
     lease_ttl_s: float = Field(
         default=30.0,
         ge=0.5,

@@ -108,6 +108,7 @@ class Children:
         environment: Mapping[str, str],
         log: Path | None = None,
         is_vital: bool = False,
+        shared: Sequence[int] = (),
     ) -> Child:
         """Start `caviar` with arguments.
 
@@ -117,6 +118,7 @@ class Children:
             environment: Of the new process.
             log: File that takes all its output; None to share the terminal.
             is_vital: Whether the command cannot go on without it.
+            shared: Descriptors that it has under the same numbers.
         """
         command = [sys.executable, "-m", "caviar.cli", *arguments, "--end-with", str(os.getpid())]
         output = log.open("ab") if log is not None else None
@@ -129,6 +131,7 @@ class Children:
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
+                pass_fds=shared,
             )
         finally:
             if output is not None:
@@ -151,6 +154,21 @@ class Children:
             if left <= 0:
                 return
             self._woken.wait(min(left, _POLL_S))
+
+    def rest(self, seconds: float) -> None:
+        """Wait, with an eye on signals alone.
+
+        Raises:
+            Interrupted: The command was asked to end.
+        """
+        if self._signal is None:
+            self._woken.wait(seconds)
+        if self._signal is not None:
+            raise Interrupted(self._signal)
+
+    def forget(self, child: Child) -> None:
+        """Let go of a child that has ended."""
+        self._children.remove(child)
 
     def check(self) -> None:
         """Raise what `pause` raises, without waiting."""

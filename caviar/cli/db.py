@@ -17,9 +17,13 @@ app.command("verify")(backups.verify)
 
 @app.command()
 def upgrade(database: options.Database = None) -> None:
-    """Bring the database to the newest schema; the service does so by itself when it starts."""
+    """Bring the database to the newest schema; the service does so by itself when it starts.
+
+    While a service runs on a SQLite file it is refused: tables are made anew under its feet.
+    """
     url = _url(database)
-    _migrations().upgrade(url)
+    with options.optional_module("service.store.sole", "service").alone(url):
+        _migrations().upgrade(url)
     typer.echo(f"the database has schema {_migrations().current(url)}")
 
 

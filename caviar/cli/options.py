@@ -153,6 +153,24 @@ DataDir = Annotated[
         "Folder of data files that studies may name. Default: the folder data in CAVIAR_HOME.",
     ),
 ]
+Processes = Annotated[
+    int | None,
+    _option(
+        "--processes",
+        "CAVIAR_PROCESSES",
+        "N",
+        "Service processes that share the work, with Postgres only. Default: 1.",
+        min=1,
+    ),
+]
+ListeningSockets = Annotated[
+    list[int] | None,
+    _option("--listening-socket", None, "DESCRIPTOR", "Serve on this socket of the parent process.", hidden=True),
+]
+ProcessNumber = Annotated[
+    int | None,
+    _option("--process-number", None, "N", "Which of several service processes this is, for logs.", hidden=True),
+]
 ParentProcess = Annotated[
     int | None,
     _option("--end-with", None, "PID", "End when this process, which started this one, ends.", hidden=True),

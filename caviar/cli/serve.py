@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from caviar.cli import machine, options
+from caviar.cli import fleet, machine, options
 from caviar.cli.children import end_with_parent
 
 
@@ -18,6 +18,9 @@ def serve(
     artifacts: options.Artifacts = None,
     public_url: options.PublicUrl = None,
     webhook_allow: options.WebhookNetworks = None,
+    processes: options.Processes = None,
+    listening_socket: options.ListeningSockets = None,
+    process_number: options.ProcessNumber = None,
     end_with: options.ParentProcess = None,
 ) -> None:
     """Run the service: it takes studies, hands trials to workers and shows the leaderboard."""
@@ -33,7 +36,15 @@ def serve(
         artifacts_url=artifacts,
         public_url=public_url,
         webhook_allowed_networks=webhook_allow,
+        processes=processes,
     )
     decided = options.settings(settings.ServiceSettings, chosen)
+    if listening_socket:
+        raise typer.Exit(service.run_one(decided, listening_socket, process_number or 1))
     machine.check_port(decided.host, decided.port)
-    raise typer.Exit(service.run(decided))
+    if decided.processes == 1:
+        raise typer.Exit(service.run(decided))
+    service.announce(decided)
+    # By their environment, where nobody else can read the token.
+    environment = machine.inherited() | {f"CAVIAR_{name.upper()}": str(value) for name, value in chosen.items()}
+    raise typer.Exit(fleet.serve(decided.host, decided.port, decided.processes, environment=environment))
