@@ -39,6 +39,7 @@ from service.api import (
     worker_routes,
 )
 from service.api.authentication import Authentication
+from service.api.express import Express
 from service.api.guards.guard import Guard
 from service.api.guards.proxies import Proxies
 from service.api.guards.rates import Limits, Rates, Strangers
@@ -142,8 +143,8 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
     """Put the middlewares around the routes: the last one added is the first to see a request.
 
     A request is observed, whatever becomes of it. It comes to the guard, which refuses what nobody should send, then it
-    is a scrape or must say who it is from, which is counted before and after; then it may be answered without a route.
-    What a route answers is compressed.
+    is a scrape or must say who it is from, which is counted before and after; then workers' requests
+    take the short way, and others may be answered without a route. What a route answers is compressed.
     """
     # It passes event streams through unchanged, and so it does files, which hold weights: they hardly get smaller.
     app.add_middleware(
@@ -153,6 +154,7 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_routes.BINARY),
     )
     app.add_middleware(Freshness, service=service)
+    app.add_middleware(Express, router=worker_routes.router, prefix=_API_PREFIX)
     limits = Limits(
         requests_per_s=settings.requests_per_s,
         worker_requests_per_s=settings.worker_requests_per_s,

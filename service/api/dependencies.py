@@ -7,22 +7,23 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.types import Scope
 
 from caviar.contract.errors import refusal
 from service.outbound.sender import Sender
 from service.use_cases.service import Service
 
 
-def service_of(request: Request) -> Service:
+def service_of(scope: Scope) -> Service:
     """The service, for the one who makes a request; on a public path nobody acts."""
-    service: Service = request.app.state.service
-    principal = getattr(request.state, "principal", None)
+    service: Service = scope["app"].state.service
+    principal = scope.get("state", {}).get("principal")
     return service if principal is None else service.acting_for(principal)
 
 
 async def _service(request: Request) -> Service:
     # A coroutine, because a plain function would cost every request a thread.
-    return service_of(request)
+    return service_of(request.scope)
 
 
 class _Segment(StringConvertor):

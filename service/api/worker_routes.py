@@ -25,7 +25,7 @@ from caviar.contract.messages import (
     WorkerRegistered,
 )
 from service.api.dependencies import CurrentService, TrialId, WorkerId
-from service.use_cases import claiming, finishing, registering, reporting
+from service.use_cases import claiming, finishing, registering
 
 router = APIRouter(tags=["worker wire"])
 
@@ -58,9 +58,7 @@ async def report_measurements(service: CurrentService, body: Report) -> ReportAn
 
     When no item could be stored, the answer is the problem of the first; otherwise `rejected` lists what was not.
     """
-    answer = await service.submit(
-        lambda tx: reporting.report(tx, service.searches, body.items, lease_ttl_s=service.lease_ttl_s)
-    )
+    answer = await service.report(body.items)
     service.counts.lost(sum(item.code == LeaseLost.code for item in answer.rejected))
     return answer
 

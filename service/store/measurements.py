@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Result, bindparam, insert, select, update
@@ -43,31 +43,15 @@ def find(tx: Transaction, trial_id: int, attempt: int, epoch: int) -> Record | N
     return tx.read(_FIND, {"trial_id": trial_id, "attempt": attempt, "epoch": epoch}).one_or_none()
 
 
-def add(
-    tx: Transaction,
-    *,
-    trial_id: int,
-    attempt: int,
-    epoch: int,
-    value: float,
-    metrics: Mapping[str, float],
-    elapsed_s: float,
-    decision: str | None = None,
-    evidence: Mapping[str, Any] | None = None,
-) -> None:
-    """Insert a measurement, with what was decided after it and on what grounds."""
-    row = {
-        "trial_id": trial_id,
-        "attempt": attempt,
-        "epoch": epoch,
-        "value": value,
-        "metrics": metrics,
-        "elapsed_s": elapsed_s,
-        "decision": decision,
-        "evidence": evidence,
-        "reported_at": tx.now,
-    }
-    tx.write(_INSERT, row)
+def add(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert measurements.
+
+    Args:
+        rows: `trial_id`, `attempt`, `epoch`, `value`, `metrics`, `elapsed_s`, and what was decided after each on what
+            grounds: `decision` and `evidence`.
+    """
+    if rows:
+        tx.write(_INSERT, [{**row, "reported_at": tx.now} for row in rows])
 
 
 def supersede(tx: Transaction, trial_id: int, first_epoch: int) -> None:

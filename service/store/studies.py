@@ -127,7 +127,7 @@ def spend_slot(tx: Transaction, study_id: int, seconds: float) -> None:
     tx.write(_SPEND_SLOT, {"study_id": study_id, "seconds": seconds})
 
 
-def gained(tx: Transaction, study_id: int, trial_id: int, best_value: float) -> None:
+def gained(tx: Transaction, study_id: int, trial_id: int | None, best_value: float | None) -> None:
     """Set a new best value, and whose it is."""
     values = {"best_value": best_value, "best_trial_id": trial_id, "num_stagnant": 0}
     tx.write(_CHANGE, {"study_id": study_id, **values})

@@ -26,8 +26,6 @@ _LEASED = (
         studies.c.name.label("study_name"),
         studies.c.state.label("study_state"),
         studies.c.last_event_seq.label("study_last_seq"),
-        studies.c.num_epochs.label("study_num_epochs"),
-        studies.c.best_value.label("study_best_value"),
     )
     .select_from(trials)
     .join(studies, studies.c.id == trials.c.study_id)
@@ -144,28 +142,6 @@ def with_lease(tx: Transaction, trial_id: int) -> Record:
 def change(tx: Transaction, trial_id: int, **values: Any) -> None:
     """Set columns of a trial."""
     tx.write(_CHANGE, {"trial_id": trial_id, **values})
-
-
-def measured(
-    tx: Transaction,
-    trial_id: int,
-    *,
-    value: float,
-    best_epoch: int,
-    num_epochs: int,
-    elapsed_s: float,
-    checkpoint_epoch: int | None,
-) -> None:
-    """Set what a report changes."""
-    change(
-        tx,
-        trial_id,
-        value=value,
-        best_epoch=best_epoch,
-        num_epochs=num_epochs,
-        elapsed_s=elapsed_s,
-        checkpoint_epoch=checkpoint_epoch,
-    )
 
 
 def next_waiting(tx: Transaction, study_id: int, first: Sequence[int] = ()) -> Record | None:

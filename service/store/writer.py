@@ -1,20 +1,24 @@
 """The durable group-commit writer: many operations, one transaction, each answered only after its commit.
 
 A commit costs a disk flush, whatever it holds. So one thread per process owns the writing connection, takes all
-operations that wait, runs them in one transaction, commits, and only then resolves their futures.
+operations that wait, runs them in one transaction, commits, and only then answers.
 
 Operations stay independent of each other: one that fails before it has written anything simply gets its exception. If
 one fails after a write, or the commit fails, the whole batch is rolled back and every operation runs again in a
 transaction of its own, so a failure costs its neighbours time, never results. Operations must therefore be safe to run
 twice: they may change nothing but the transaction.
+
+What comes thousands of times a second is gathered: all requests of a batch that name the same gathering are handed to
+it together, so that it can ask and write for all of them by one statement each.
 """
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,8 +34,14 @@ from service.domain.tally import Tally
 from service.store.engine import NotBegun, begun, is_outage, outage
 from service.store.transaction import Event, Transaction
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 Operation = Callable[[Transaction], T]
+Gathering = Callable[[Transaction, Sequence[Item]], "Sequence[T | CaviarError]"]
+"""Does one thing for many requests: a result for each, or the error that it is refused by, having written nothing.
+
+Its items tell who acts.
+"""
 
 _MAX_BATCH = 512
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -40,10 +50,26 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
+class _Outcome:
+    result: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
 class _Job:
-    operation: Operation[Any]
-    future: Future[Any]
-    actor: Principal | None
+    """An operation, or an item of a gathering, and who waits for it: a thread, or a task of an event loop."""
+
+    operation: Operation[Any] | None
+    future: Future[Any] | asyncio.Future[Any]
+    actor: Principal | None = None
+    gathering: Gathering[Any, Any] | None = None
+    item: Any = None
+
+    def begin(self) -> bool:
+        """False if whoever waited has given up, as a client that hangs up does."""
+        if isinstance(self.future, Future):
+            return self.future.set_running_or_notify_cancel()
+        return not self.future.cancelled()
 
 
 class _Spoiled(Exception):
@@ -80,19 +106,21 @@ class Writer:
         self._clock = clock
         self._on_commit = on_commit
         self._before_commit = before_commit or (lambda _: None)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._arrived: list[_Job] = []
         self._thread = threading.Thread(target=self._run, name="caviar-writer", daemon=True)
         self.num_outages = 0
         self.num_splits = 0
         self.batch_sizes = Tally(_BATCH_SIZES)
         self.commit_s = Tally(_COMMIT_S)
+        self._num_queued = self._num_begun = 0
         self._is_closed = False
         self._lock = threading.Lock()
 
     @property
     def num_waiting(self) -> int:
         """Operations that are queued and not yet begun."""
-        return self._jobs.qsize()
+        return self._num_queued - self._num_begun
 
     def start(self) -> None:
         """Begin to take operations."""
@@ -104,7 +132,9 @@ class Writer:
             if self._is_closed:
                 return
             self._is_closed = True
+            self._jobs.put(self._arrived)
             self._jobs.put(None)
+            self._arrived = []
         if self._thread.is_alive():
             self._thread.join()
 
@@ -119,39 +149,71 @@ class Writer:
         """
         job = _Job(operation, Future(), actor)
         with self._lock:
-            if self._is_closed:
-                raise Unavailable("the service is shutting down; repeat the request in a few seconds")
-            self._jobs.put(job)
-        return job.future
+            self._refuse_if_closed()
+            self._num_queued += 1
+            self._jobs.put([job])
+        return job.future  # type: ignore[return-value]  # It was just made.
 
     def write(self, operation: Operation[T], actor: Principal | None = None) -> T:
         """Run an operation and wait for its commit. Not for the event loop's thread."""
         return self.submit(operation, actor).result()
 
+    async def perform(self, operation: Operation[T], actor: Principal | None = None) -> T:
+        """Run an operation and wait for its commit, on the event loop; raises as `submit` does."""
+        found: T = await self._arrive(_Job(operation, asyncio.get_running_loop().create_future(), actor))
+        return found
+
+    async def gather(self, gathering: Gathering[Item, T], item: Item) -> T:
+        """Run an operation that is done for all of its items in a batch at once; raises as `submit` does."""
+        found: T = await self._arrive(_Job(None, asyncio.get_running_loop().create_future(), None, gathering, item))
+        return found
+
+    def _arrive(self, job: _Job) -> Any:
+        # What arrives in one round of the event loop goes to the writer's thread in one piece: to wake it costs more
+        # than many a request.
+        with self._lock:
+            self._refuse_if_closed()
+            self._num_queued += 1
+            self._arrived.append(job)
+            if len(self._arrived) == 1:
+                asyncio.get_running_loop().call_soon(self._hand_over)
+        return job.future
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            if self._arrived:  # Nothing is left once the writer was closed.
+                self._jobs.put(self._arrived)
+                self._arrived = []
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise Unavailable("the service is shutting down; repeat the request in a few seconds")
+
     def _run(self) -> None:
         is_open = True
         while is_open:
             jobs, is_open = self._take()
-            # Whoever waits may have given up, as a client that hangs up does; from here on nobody can any more.
-            batch = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-            if batch:
-                self._commit(batch)
+            self._num_begun += len(jobs)
+            # From here on nobody can give up any more.
+            batch = [job for job in jobs if job.begin()]
+            for start in range(0, len(batch), _MAX_BATCH):
+                self._commit(batch[start : start + _MAX_BATCH])
 
     def _take(self) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) == _MAX_BATCH or self._jobs.empty():
+        arrived = self._jobs.get()
+        while arrived is not None:
+            jobs += arrived
+            if len(jobs) >= _MAX_BATCH or self._jobs.empty():
                 return jobs, True
-            job = self._jobs.get()
+            arrived = self._jobs.get()
         return jobs, False
 
     def _commit(self, batch: list[_Job]) -> bool:
         """Answer a batch; False if nothing could be begun at all."""
         began_s = time.perf_counter()
         try:
-            results, events = self._attempt(batch)
+            outcomes, events = self._attempt(batch)
         except NotBegun as error:
             self._refuse(batch, error)
             return False
@@ -161,17 +223,13 @@ class Writer:
                 _log.info("writer.batch_split", num_operations=len(batch), cause=repr(error))
                 self._commit_each(batch)
             else:
-                batch[0].future.set_exception(self._translate(error))
+                _answer(batch, [_Outcome(error=self._translate(error))])
             return True
         self.commit_s.add(time.perf_counter() - began_s)
         self.batch_sizes.add(len(batch))
         # From here on everything is stored: whatever happens, nothing of the batch may run again.
         self._publish(events)
-        for job, (result, failure) in zip(batch, results, strict=True):
-            if failure is not None:
-                job.future.set_exception(failure)
-            else:
-                job.future.set_result(result)
+        _answer(batch, outcomes)
         return True
 
     def _commit_each(self, batch: list[_Job]) -> None:
@@ -183,8 +241,7 @@ class Writer:
 
     def _refuse(self, batch: list[_Job], error: NotBegun) -> None:
         self.num_outages += len(batch)
-        for job in batch:
-            job.future.set_exception(NotBegun(error.detail))
+        _answer(batch, [_Outcome(error=NotBegun(error.detail)) for _ in batch])
 
     def _publish(self, events: Sequence[Event]) -> None:
         try:
@@ -192,25 +249,39 @@ class Writer:
         except Exception:  # noqa: BLE001  # Those who only listen must not take the answers away from those who wrote.
             _log.exception("writer.publishing_failed")
 
-    def _attempt(self, batch: list[_Job]) -> tuple[list[tuple[Any, CaviarError | None]], Sequence[Event]]:
+    def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], Sequence[Event]]:
+        outcomes = [_Outcome() for _ in batch]
         with begun(self._engine) as connection:
             transaction = Transaction(connection, self._clock())
-            results = [self._apply(job, transaction, is_alone=len(batch) == 1) for job in batch]
+            gathered: dict[Any, list[tuple[_Job, _Outcome]]] = {}
+            for job, outcome in zip(batch, outcomes, strict=True):
+                if job.gathering is not None:
+                    gathered.setdefault(job.gathering, []).append((job, outcome))
+                else:
+                    self._apply(job, outcome, transaction, is_alone=len(batch) == 1)
+            for gathering, members in gathered.items():
+                found = gathering(transaction, [job.item for job, _ in members])
+                for (_, outcome), one in zip(members, found, strict=True):
+                    if isinstance(one, CaviarError):
+                        outcome.error = one
+                    else:
+                        outcome.result = one
             self._before_commit(transaction)
             events = transaction.flush()
-        return results, events
+        return outcomes, events
 
-    def _apply(self, job: _Job, transaction: Transaction, *, is_alone: bool) -> tuple[Any, CaviarError | None]:
+    def _apply(self, job: _Job, outcome: _Outcome, transaction: Transaction, *, is_alone: bool) -> None:
         before = transaction.num_writes
         transaction.actor = job.actor
         try:
-            return job.operation(transaction), None
+            outcome.result = job.operation(transaction)  # type: ignore[misc]  # It is no item of a gathering.
         except CaviarError as error:
             if transaction.num_writes == before:
-                return None, error
-            if is_alone:
+                outcome.error = error
+            elif is_alone:
                 raise
-            raise _Spoiled from error
+            else:
+                raise _Spoiled from error
 
     def _translate(self, error: Exception) -> Exception:
         if isinstance(error, CaviarError):
@@ -221,3 +292,32 @@ class Writer:
         if isinstance(error, SQLAlchemyError):
             _log.error("writer.failed", exc_info=error)
         return error
+
+
+_Answers = Iterable[tuple["Future[Any] | asyncio.Future[Any]", _Outcome]]
+
+
+def _answer(batch: Sequence[_Job], outcomes: Sequence[_Outcome]) -> None:
+    on_loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Outcome]]] = {}
+    for job, outcome in zip(batch, outcomes, strict=True):
+        if isinstance(job.future, Future):
+            _set(job.future, outcome)
+        else:
+            on_loops.setdefault(job.future.get_loop(), []).append((job.future, outcome))
+    # A loop is woken once for all of its tasks.
+    for loop, answers in on_loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set_all, answers)
+
+
+def _set_all(answers: _Answers) -> None:
+    for future, outcome in answers:
+        if not future.cancelled():
+            _set(future, outcome)
+
+
+def _set(future: Future[Any] | asyncio.Future[Any], outcome: _Outcome) -> None:
+    if outcome.error is not None:
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome.result)

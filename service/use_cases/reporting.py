@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from caviar.contract.errors import (
     CaviarError,
     FieldError,
+    Forbidden,
     InvalidRequest,
     LeaseLost,
     NotFound,
@@ -17,13 +18,53 @@ from caviar.contract.errors import (
 )
 from caviar.contract.messages import Measurement, Rejected, ReportAnswer, TrialDecision
 from caviar.contract.states import AttemptEnd, Decision, EndReason, StopReason, TrialState
+from caviar.contract.study import Metric
 from service.domain import rules
-from service.store import improvements, leases, measurements, studies, trials
+from service.domain.principal import Principal, Right
+from service.store import leases, measurements, trials
+from service.store.standings import Standing
 from service.store.transaction import Record, Transaction
 from service.use_cases import access, ending, finishing, retention
+from service.use_cases.intake import Intake
 from service.use_cases.searching import Search, Searches
 
 _DECISIONS = {AttemptEnd.STOPPED: Decision.STOP, AttemptEnd.PAUSED: Decision.PAUSE}
+_REFUSALS = (LeaseLost, ReportConflict, NotFound, InvalidRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A report that waits for its commit.
+
+    Attributes:
+        actor: Who sent it.
+        items: Epochs of any number of trials, those of one trial in the order of their epochs.
+    """
+
+    actor: Principal | None
+    items: Sequence[Measurement]
+
+
+class Reporting:
+    """Takes all reports that wait for the same commit: a gathering of the group-commit writer."""
+
+    def __init__(self, searches: Searches, *, lease_ttl_s: float) -> None:
+        """Decide by these searches.
+
+        Args:
+            searches: Of the process.
+            lease_ttl_s: Seconds that a renewed lease lasts.
+        """
+        self._searches = searches
+        self._lease_ttl_s = lease_ttl_s
+
+    def __call__(self, tx: Transaction, reports: Sequence[Filed]) -> list[ReportAnswer | CaviarError]:
+        """Answer each report, or say what all of its items are refused for; see `report`."""
+        named = {item.trial_id for filed in reports for item in filed.items}
+        intake = Intake(tx, named, until=tx.now + timedelta(seconds=self._lease_ttl_s))
+        answers = [_report(tx, self._searches, intake, filed) for filed in reports]
+        intake.store()
+        return answers
 
 
 def report(tx: Transaction, searches: Searches, items: Sequence[Measurement], *, lease_ttl_s: float) -> ReportAnswer:
@@ -41,18 +82,31 @@ def report(tx: Transaction, searches: Searches, items: Sequence[Measurement], *,
         ReportConflict: No item was stored, the first one because its epoch was reported with other metrics (409).
         NotFound: No item was stored, the first one because there is no such trial (404).
         InvalidRequest: No item was stored, the first one because it lacks the study's metric (422).
+        Forbidden: Who acts is no worker (403).
     """
+    [answer] = Reporting(searches, lease_ttl_s=lease_ttl_s)(tx, [Filed(tx.actor, items)])
+    if isinstance(answer, CaviarError):
+        raise answer
+    return answer
+
+
+def _report(tx: Transaction, searches: Searches, intake: Intake, filed: Filed) -> ReportAnswer | CaviarError:
     decisions: dict[int, TrialDecision] = {}
     rejected: list[Rejected] = []
     first_error: CaviarError | None = None
-    for item in items:
+    tx.actor = filed.actor
+    try:
+        access.check(tx, Right.WORK)
+    except Forbidden as error:
+        return error
+    for item in filed.items:
         try:
-            decisions[item.trial_id] = _report_one(tx, searches, item, lease_ttl_s)
-        except (LeaseLost, ReportConflict, NotFound, InvalidRequest) as error:
+            decisions[item.trial_id] = _report_one(tx, searches, intake, item)
+        except _REFUSALS as error:
             first_error = first_error or error
             rejected.append(Rejected(trial_id=item.trial_id, epoch=item.epoch, code=error.code, detail=error.detail))
     if first_error is not None and not decisions:
-        raise first_error
+        return first_error
     return ReportAnswer(decisions=list(decisions.values()), rejected=rejected)
 
 
@@ -75,19 +129,29 @@ class _Ruling:
     ends_study: EndReason | None = None
 
 
-def _report_one(tx: Transaction, searches: Searches, item: Measurement, lease_ttl_s: float) -> TrialDecision:
-    trial = access.leased_trial(tx, item.trial_id)
+_GO_ON = _Ruling(Decision.CONTINUE)
+
+
+def _report_one(tx: Transaction, searches: Searches, intake: Intake, item: Measurement) -> TrialDecision:
+    trial = intake.standing(item.trial_id)
     if trial.token != item.lease:
-        return _after_the_end(tx, searches, trial, item)
-    search = searches.knowing(tx, trial.study_id, trial.study_last_seq)
+        intake.store()
+        return _after_the_end(tx, searches, trials.with_lease(tx, item.trial_id), item)
+    search = searches.knowing(tx, trial.study.id, trial.study.last_seq)
     _require_metric(search, item)
-    ruling = _Ruling(Decision.CONTINUE)
+    ruling = _GO_ON
     # An epoch above the last one cannot have been reported before; only others are looked up.
-    if item.epoch > trial.num_epochs or not _is_equal_repeat(tx, trial, item):
+    if item.epoch > trial.num_epochs or not _is_equal_repeat(tx, intake, trial, item):
         ruling = _rule(tx, search, trial, item)
-        _store(tx, search, trial, item, ruling)
-    _carry_out(tx, trial, item, ruling, until=tx.now + timedelta(seconds=lease_ttl_s))
-    reason = None if ruling.decision is Decision.CONTINUE else str((ruling.evidence or {}).get("rule"))
+        _note(tx, intake, trial, item, metric=search.spec.metric, ruling=ruling)
+    if ruling.decision is Decision.CONTINUE:
+        intake.renew(trial)
+        return TrialDecision(trial_id=trial.id, decision=Decision.CONTINUE)
+    intake.store()
+    _carry_out(tx, trials.with_lease(tx, trial.id), item, ruling)
+    # With the trial, its whole study may have ended.
+    intake.forget()
+    reason = str((ruling.evidence or {}).get("rule"))
     wanted = ruling.decision is Decision.STOP and retention.wants_weights(tx, trial.id, search.spec)
     return TrialDecision(trial_id=trial.id, decision=ruling.decision, reason=reason, keep_weights=wanted)
 
@@ -103,7 +167,8 @@ def _require_metric(search: Search, item: Measurement) -> None:
         raise InvalidRequest(f"the measurement of trial {item.trial_id} lacks the metric {name}", errors=[field])
 
 
-def _is_equal_repeat(tx: Transaction, trial: Record, item: Measurement) -> bool:
+def _is_equal_repeat(tx: Transaction, intake: Intake, trial: Standing, item: Measurement) -> bool:
+    intake.store()
     stored = measurements.find(tx, trial.id, trial.attempt, item.epoch)
     if stored is None:
         _require_own_epoch(tx, trial, item)
@@ -116,7 +181,7 @@ def _is_equal_repeat(tx: Transaction, trial: Record, item: Measurement) -> bool:
     return True
 
 
-def _require_own_epoch(tx: Transaction, trial: Record, item: Measurement) -> None:
+def _require_own_epoch(tx: Transaction, trial: Standing, item: Measurement) -> None:
     # An epoch below the last one is new only if it was left out; those before the checkpoint are another attempt's.
     first_epoch = leases.first_epoch(tx, trial.id, trial.attempt)
     if item.epoch < first_epoch:
@@ -128,82 +193,37 @@ def _require_own_epoch(tx: Transaction, trial: Record, item: Measurement) -> Non
         raise InvalidRequest(f"epoch {item.epoch} of trial {trial.id} belongs to an earlier attempt", errors=[field])
 
 
-def _store(tx: Transaction, search: Search, trial: Record, item: Measurement, ruling: _Ruling) -> None:
-    metric = search.spec.metric
-    value = item.metrics[metric.name]
-    measurements.add(
-        tx,
-        trial_id=trial.id,
-        attempt=trial.attempt,
-        epoch=item.epoch,
-        value=value,
-        metrics=item.metrics,
-        elapsed_s=item.elapsed_s,
-        decision=None if ruling.evidence is None else ruling.decision,
-        evidence=ruling.evidence,
-    )
-    leases.tell(tx, trial.id, trial.attempt, facts=finishing.told(item.facts))
-    best, best_epoch = rules.fold(metric, trial.value, trial.best_epoch, value, item.epoch)
-    trials.measured(
-        tx,
-        trial.id,
-        value=best,
-        best_epoch=best_epoch,
-        num_epochs=max(trial.num_epochs, item.epoch),
-        elapsed_s=item.elapsed_s,
-        checkpoint_epoch=item.epoch if item.checkpoint else trial.checkpoint_epoch,
-    )
+def _note(
+    tx: Transaction, intake: Intake, trial: Standing, item: Measurement, *, metric: Metric, ruling: _Ruling
+) -> None:
+    if item.facts is not None:
+        leases.tell(tx, trial.id, trial.attempt, facts=finishing.told(item.facts))
+    decision = None if ruling.evidence is None else ruling.decision
+    intake.note(trial, item, metric, decision=decision, evidence=ruling.evidence)
     if item.checkpoint:
         retention.acknowledge(tx, trial.id, item.epoch)
-    if trial.study_best_value is None or metric.better(value, trial.study_best_value):
-        studies.gained(tx, trial.study_id, trial.id, value)
-        _remember_gain(tx, trial, item.epoch, value)
-    tx.spend(trial.study_id, 1)
-    tx.reported[trial.id][item.epoch] = value
-    tx.emit(
-        trial.study_id,
-        "measured",
-        trial_id=trial.id,
-        number=trial.number,
-        attempt=trial.attempt,
-        epoch=item.epoch,
-        value=value,
-    )
 
 
-def _remember_gain(tx: Transaction, trial: Record, epoch: int, value: float) -> None:
-    row = {
-        "study_id": trial.study_id,
-        "num_epochs": trial.study_num_epochs + tx.spent(trial.study_id) + 1,
-        "trial_id": trial.id,
-        "number": trial.number,
-        "attempt": trial.attempt,
-        "epoch": epoch,
-        "value": value,
-    }
-    improvements.add(tx, [row])
-
-
-def _rule(tx: Transaction, search: Search, trial: Record, item: Measurement) -> _Ruling:
+def _rule(tx: Transaction, search: Search, trial: Standing, item: Measurement) -> _Ruling:
     budget, metric, epoch = search.spec.budget, search.spec.metric, item.epoch
     value = item.metrics[metric.name]
     if rules.reaches(metric, value, budget.target):
         evidence = {"rule": "target", "epoch": epoch, "value": value, "threshold": budget.target}
         return _stop(evidence, TrialState.COMPLETE, StopReason.EARLY_STOPPED, EndReason.TARGET)
-    spent = trial.study_num_epochs + tx.spent(trial.study_id) + 1
+    spent = trial.study.num_epochs + tx.spent(trial.study.id) + 1
     if budget.max_total_epochs is not None and spent >= budget.max_total_epochs:
         evidence = {"rule": "max_total_epochs", "epoch": epoch, "value": spent, "threshold": budget.max_total_epochs}
         return _stop(evidence, TrialState.CANCELLED, StopReason.CANCELLED, EndReason.MAX_TOTAL_EPOCHS)
     if item.is_last or epoch == budget.max_epochs:
-        return _Ruling(Decision.CONTINUE)  # The worker ends by itself and says how.
+        return _GO_ON  # The worker ends by itself and says how.
     if epoch > budget.max_epochs:
         evidence = {"rule": "max_epochs", "epoch": epoch, "threshold": budget.max_epochs}
         return _stop(evidence, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
-    if rules.is_overdue(budget, started_at=trial.leased_at, now=tx.now):
+    if trial.leased_at is not None and rules.is_overdue(budget, started_at=trial.leased_at, now=tx.now):
         evidence = {"rule": "max_trial_seconds", "epoch": epoch, "threshold": budget.max_trial_seconds}
         return _stop(evidence, TrialState.COMPLETE, StopReason.TIME_LIMIT)
     verdict = search.judge(trial.number, epoch, {**tx.reported[trial.id], epoch: value})
-    return _Ruling(verdict.decision, verdict.evidence)
+    return _GO_ON if verdict.evidence is None else _Ruling(verdict.decision, verdict.evidence)
 
 
 def _stop(
@@ -212,16 +232,14 @@ def _stop(
     return _Ruling(Decision.STOP, evidence, state, reason, ends_study)
 
 
-def _carry_out(tx: Transaction, trial: Record, item: Measurement, ruling: _Ruling, *, until: datetime) -> None:
-    if ruling.decision is Decision.CONTINUE:
-        leases.renew(tx, trial.id, until)
-    elif ruling.decision is Decision.PAUSE:
+def _carry_out(tx: Transaction, trial: Record, item: Measurement, ruling: _Ruling) -> None:
+    if ruling.decision is Decision.PAUSE:
         ending.pause_trial(tx, trial, item.epoch, ruling.evidence)
     else:
         ending.end_trial(tx, trial, ruling.state, ruling.reason, how=AttemptEnd.STOPPED, evidence=ruling.evidence)
     if ruling.ends_study is not None:
         ending.end_study(tx, trial.study_id, ruling.ends_study, spare_id=trial.id)
-    elif ruling.decision is not Decision.CONTINUE:
+    else:
         ending.settle_study(tx, trial.study_id)
 
 
@@ -234,7 +252,6 @@ def _after_the_end(tx: Transaction, searches: Searches, trial: Record, item: Mea
             rule = (stored.evidence or trial.evidence or {}).get("rule", trial.stop_reason)
             decision = _DECISIONS[attempt.end]
             is_newest = decision is Decision.STOP and attempt.attempt == trial.attempt
-            search = searches.knowing(tx, trial.study_id, trial.study_last_seq)
-            wanted = is_newest and retention.wants_weights(tx, trial.id, search.spec)
+            wanted = is_newest and retention.wants_weights(tx, trial.id, searches.of(trial.study_id).spec)
             return TrialDecision(trial_id=trial.id, decision=decision, reason=rule, keep_weights=wanted)
     raise LeaseLost(f"the lease of trial {trial.id} is not its current one; drop this run, nothing was changed")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from caviar.contract.messages import Claimed
+from caviar.contract.messages import Claimed, Measurement, ReportAnswer
 from service.domain.principal import Principal
 from service.domain.shares import Shares
 from service.store.engine import Engine, is_shared, read
@@ -21,6 +21,7 @@ from service.use_cases.counts import Counts
 from service.use_cases.feed import Feed
 from service.use_cases.inflow import Inflow
 from service.use_cases.messages import Composer
+from service.use_cases.reporting import Filed, Reporting
 from service.use_cases.searching import Searches
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Service:
         self.claims: dict[tuple[str, int | None], tuple[str, asyncio.Task[Claimed]]] = {}
         self.announcer = Announcer(Composer(public_url))
         self.writer = Writer(engine, clock=clock, on_commit=self._committed, before_commit=self.announcer)
+        self._reporting = Reporting(self.searches, lease_ttl_s=lease_ttl_s)
 
     def start(self) -> None:
         """Begin to write. To be called on the thread of the running event loop."""
@@ -114,7 +116,11 @@ class Service:
 
     async def submit(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit, from the event loop."""
-        return await asyncio.wrap_future(self.writer.submit(_carried(operation), self.actor))
+        return await self.writer.perform(_carried(operation), self.actor)
+
+    async def report(self, items: Sequence[Measurement]) -> ReportAnswer:
+        """Take measurements in the next group commit; see `reporting.report`."""
+        return await self.writer.gather(self._reporting, Filed(self.actor, items))
 
     def _committed(self, events: Sequence[Event]) -> None:
         self.counts.apply(events)

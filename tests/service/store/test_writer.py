@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -259,3 +260,49 @@ def test_a_full_disk_of_postgres_is_an_outage_too(databases: Databases) -> None:
     assert _names(engine) == ["later"]
     writer.close()
     engine.dispose()
+
+
+def _count_each(tx: Transaction, items: Sequence[str]) -> list[int | StateConflict]:
+    found: list[int | StateConflict] = []
+    for name in items:
+        found.append(StateConflict(name) if name == "refused" else _add(name)(tx))
+        if name == "broken":
+            raise ZeroDivisionError("a defect")
+    return found
+
+
+async def _gathered(writer: Writer, names: Sequence[str]) -> list[int | BaseException]:
+    waiting = [writer.gather(_count_each, name) for name in names]
+    plain = [writer.perform(_add("plain"))]
+    asyncio.get_running_loop().call_soon(writer.start)
+    return await asyncio.gather(*waiting, *plain, return_exceptions=True)
+
+
+def test_what_is_gathered_is_done_at_once_and_each_gets_its_own_answer(engine: Engine, writer: Writer) -> None:
+    commits = _commits(engine)
+    first, refused, last, plain = asyncio.run(_gathered(writer, ["a", "refused", "b"]))
+    assert len({first, last, plain}) == 3
+    assert isinstance(refused, StateConflict)
+    assert len(commits) == 1
+    assert sorted(_names(engine)) == ["a", "b", "plain"]
+
+
+def test_a_gathering_that_fails_costs_its_neighbours_time_and_no_results(engine: Engine, writer: Writer) -> None:
+    first, broken, last, plain = asyncio.run(_gathered(writer, ["a", "broken", "b"]))
+    assert isinstance(broken, ZeroDivisionError)
+    assert len({first, last, plain}) == 3
+    assert sorted(_names(engine)) == ["a", "b", "plain"]
+
+
+def test_a_task_that_gave_up_before_its_turn_changes_nothing(engine: Engine, writer: Writer) -> None:
+    async def hang_up() -> None:
+        given_up = asyncio.create_task(writer.perform(_add("given-up")))
+        kept = asyncio.create_task(writer.perform(_add("kept")))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        writer.start()
+        await kept
+
+    asyncio.run(hang_up())
+    assert _names(engine) == ["kept"]
