@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.serving import TOKEN, serving
 from benchmarks.synthetic import SPACE, make
 from caviar.contract.study import StudySpec
+from service.domain.principal import SYSTEM
 from service.store import migrations, schema
 from service.store.engine import connect, write
 from service.use_cases import submitting
@@ -77,11 +78,11 @@ def _prepare(home: Path, num_old: int) -> None:
     spec = StudySpec.model_validate(body)
     try:
         if num_old == 0:
-            with write(engine, now) as tx:
+            with write(engine, now, SYSTEM) as tx:
                 submitting.create(tx, spec)
             return
         make(engine, name=_STUDY, num_trials=num_old, seed=7, now=now)
-        with write(engine, now) as tx:
+        with write(engine, now, SYSTEM) as tx:
             stored = tx.connection.execute(select(schema.studies.c.spec)).scalar_one()
             simple = stored | {
                 key: spec.model_dump(mode="json")[key] for key in ("strategy", "pruner", "early_stopping", "budget")

@@ -23,6 +23,7 @@ from sqlalchemy import Table, insert, select, update
 from caviar.contract.space import CategoricalParameter, Params, Space
 from caviar.contract.states import AttemptEnd, Outcome, StopReason, TrialState
 from caviar.contract.study import StudySpec
+from service.domain.principal import SYSTEM
 from service.domain.repeats import params_digest
 from service.search.rungs import RungOptions
 from service.search.windows import whole_space
@@ -232,7 +233,7 @@ def make(engine: Engine, *, name: str, num_trials: int, seed: int, now: datetime
     spec = _spec(name, num_trials, seed)
     # Sixteen slots end about four trials in a second of the story's time.
     start = now - timedelta(seconds=num_trials / 2.5)
-    with write(engine, start) as tx:
+    with write(engine, start, SYSTEM) as tx:
         submitting.create(tx, spec)
         tx.flush()
         study_id = tx.connection.execute(select(schema.studies.c.id).where(schema.studies.c.name == name)).scalar_one()

@@ -14,6 +14,7 @@ from sqlalchemy import Table, insert, select, update
 from caviar.contract.space import Space
 from caviar.contract.states import StopReason, TrialState
 from caviar.contract.study import StudySpec
+from service.domain.principal import SYSTEM
 from service.search.rungs import RungOptions
 from service.search.windows import whole_space
 from service.store import schema
@@ -62,7 +63,7 @@ def fill(engine: Engine, spec: StudySpec, past: Past, now: datetime) -> None:
     """
     losses = np.random.default_rng(spec.seed).random(past.num_trials)
     lengths = _lengths(spec, past, losses)
-    with write(engine, now) as tx:
+    with write(engine, now, SYSTEM) as tx:
         study_id = tx.connection.execute(select(schema.studies.c.id)).scalar_one()
         _insert(tx, schema.trials, _trials(spec, past, lengths, study_id, now))
         _insert(tx, schema.measurements, _measurements(spec, losses, lengths, now))

@@ -8,6 +8,7 @@ import typer
 
 import caviar
 from caviar.cli import (
+    archive,
     db,
     demo,
     export,
@@ -42,6 +43,7 @@ app.command("submit")(submit.submit)
 app.command("top")(top.top)
 app.command("export")(export.export)
 app.command("import")(imports.import_trials)
+app.command("archive")(archive.archive)
 app.command("replay")(replay.replay)
 app.command("snippet")(snippet.snippet)
 app.command("weights")(weights.weights)

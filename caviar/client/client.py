@@ -113,11 +113,13 @@ class Client:
         query = {"samples": samples}
         return self._connection.ask(Preview, "POST", "/studies:preview", query=query, body=study_body(spec))
 
-    def studies(self) -> Iterator[StudyView]:
-        """All studies, fetched page by page as they are asked for."""
+    def studies(self, *, archived: bool = False) -> Iterator[StudyView]:
+        """All studies in use, or all that are archived, fetched page by page as they are asked for."""
         after: str | None = None
         while True:
-            page = self._connection.ask(StudyPage, "GET", "/studies", query=_page(100, after))
+            page = self._connection.ask(
+                StudyPage, "GET", "/studies", query={**_page(100, after), "archived": str(archived).lower()}
+            )
             yield from page.items
             after = page.next_after
             if after is None:
@@ -154,6 +156,14 @@ class Client:
     def stop(self, name: str) -> StudyView:
         """End a study for good; its running trials are cancelled."""
         return self._connection.ask(StudyView, "POST", f"{_study(name)}:stop")
+
+    def archive(self, name: str) -> StudyView:
+        """Keep a study that has ended out of lists; nothing of it changes any more, and its checkpoints go."""
+        return self._connection.ask(StudyView, "POST", f"{_study(name)}:archive")
+
+    def unarchive(self, name: str) -> StudyView:
+        """Take a study out of the archive."""
+        return self._connection.ask(StudyView, "POST", f"{_study(name)}:unarchive")
 
     def clone(self, name: str, new_name: str) -> StudyView:
         """Create a study with the same body under another name."""

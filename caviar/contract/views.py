@@ -36,6 +36,7 @@ class StudyView(View):
         round: Number of the newest round; None for strategies without rounds.
         space_version: 1, and one more with every edit of the search space.
         seconds_left: Estimated seconds until the study ends, from its pace so far; None while nothing is known.
+        archived_at: Since when it is kept and changes no more; None while it is in use.
         num_able_workers: Connected workers that offer its objective, have what it requires and take new trials. Told
             when studies are read or listed and have not ended; else None.
     """
@@ -71,6 +72,7 @@ class StudyView(View):
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+    archived_at: datetime | None = None
 
 
 class StudyPage(View):

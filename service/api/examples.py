@@ -248,6 +248,8 @@ _RANKED: dict[str, Any] = {
 }
 _NOISE = {"num_configurations": 5, "num_trials": 15, "sd": 0.0061, "margin": 0.0192}
 
+_STOPPED = {**_STUDY, "state": "stopped", "end_reason": "stopped", "ended_at": _REPORTED}
+
 ANSWERS: dict[str, Any] = {
     "create_study": _STUDY,
     "preview_study": {
@@ -264,7 +266,9 @@ ANSWERS: dict[str, Any] = {
     "edit_study": {**_STUDY, "budget": {**_BUDGET, "max_trials": 120}},
     "pause_study": {**_STUDY, "state": "paused"},
     "resume_study": _STUDY,
-    "stop_study": {**_STUDY, "state": "stopped", "end_reason": "stopped", "ended_at": _REPORTED},
+    "stop_study": _STOPPED,
+    "archive_study": {**_STOPPED, "archived_at": _REPORTED},
+    "unarchive_study": _STOPPED,
     "clone_study": {**_STUDY, "name": "digits-mlp-2", "counts": {}, "num_trials": 0, "num_epochs": 0, "best": None},
     "read_leaderboard": {
         "study": "digits-mlp",

@@ -24,6 +24,7 @@ from service.api.dependencies import CurrentService, Limit, Number, StudyName
 from service.domain.study_query import StudyQuery
 from service.search.preview import preview
 from service.use_cases import (
+    archiving,
     comparing,
     controlling,
     finishing,
@@ -132,6 +133,18 @@ def resume_study(service: CurrentService, name: StudyName) -> StudyView:
 def stop_study(service: CurrentService, name: StudyName) -> StudyView:
     """End a study now; what was measured stays."""
     return service.write(lambda tx: controlling.stop(tx, name))
+
+
+@router.post("/studies/{name}:archive")
+def archive_study(service: CurrentService, name: StudyName) -> StudyView:
+    """Keep an ended study out of lists; nothing of it changes any more, its checkpoints go."""
+    return service.write(lambda tx: archiving.archive(tx, name))
+
+
+@router.post("/studies/{name}:unarchive")
+def unarchive_study(service: CurrentService, name: StudyName) -> StudyView:
+    """Take a study out of the archive."""
+    return service.write(lambda tx: archiving.unarchive(tx, name))
 
 
 @router.post("/studies/{name}:clone", status_code=status.HTTP_201_CREATED)

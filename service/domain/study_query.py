@@ -37,6 +37,7 @@ class StudyQuery(BaseModel):
 
     Attributes:
         q: Words, all of which must occur in the name, the objective or a tag (`name=value`).
+        archived: Whether those are asked for that were archived, instead of the others.
         state: States, one of which the study must be in; all states if there is none.
         sort: What they are sorted by.
         order: Which way; names ascend and all else descends if it is left out.
@@ -55,6 +56,9 @@ class StudyQuery(BaseModel):
     state: Annotated[
         list[StudyState], Field(max_length=10, description="Only studies in one of these states; may be repeated.")
     ] = Field(default_factory=list)
+    archived: Annotated[bool, Field(description="Whether to list the archived studies instead of those in use.")] = (
+        False
+    )
     sort: Annotated[StudySort, Field(description="What the studies are sorted by.")] = StudySort.CREATED
     order: Annotated[
         SortOrder | None, Field(description="Which way; names ascend and all else descends if it is left out.")

@@ -133,6 +133,11 @@ def doom_study(tx: Transaction, study_id: int) -> None:
     tx.write(_DOOM_STUDY, {"study": study_id, "now": tx.now})
 
 
+def doom_kind_of_study(tx: Transaction, study_id: int, kind: str) -> None:
+    """Give up all files of a study that are of one kind."""
+    tx.write(_DOOM_STUDY.where(artifacts.c.kind == kind), {"study": study_id, "now": tx.now})
+
+
 def doomed(tx: Transaction, *, until: datetime, after: int, limit: int) -> Records:
     """Files that were given up by then, in the order of their ids.
 

@@ -163,7 +163,8 @@ def _is_beyond(tx: Transaction, key: ColumnElement[Any], after: str, *, is_desce
 
 
 def _conditions(tx: Transaction, query: StudyQuery) -> list[ColumnElement[bool]]:
-    return [_holds(tx, word) for word in query.words]
+    is_archived = studies.c.archived_at.is_not(None)
+    return [is_archived if query.archived else ~is_archived, *(_holds(tx, word) for word in query.words)]
 
 
 def _holds(tx: Transaction, word: str) -> ColumnElement[bool]:

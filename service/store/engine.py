@@ -191,10 +191,10 @@ def begun(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def write(engine: Engine, now: datetime) -> Iterator[Transaction]:
+def write(engine: Engine, now: datetime, actor: Principal | None = None) -> Iterator[Transaction]:
     """A transaction that writes, for the time before the writer works; its events are stored and told to nobody."""
     with outages_told(), engine.execution_options(is_writer=True).connect() as connection, connection.begin():
-        transaction = Transaction(connection, now)
+        transaction = Transaction(connection, now, actor)
         yield transaction
         transaction.flush()
 

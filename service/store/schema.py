@@ -99,6 +99,7 @@ studies = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    Column("archived_at", UtcDateTime, comment="since when it is kept and changes no more; null while it is in use"),
     Index(None, "state"),
 )
 

@@ -92,6 +92,11 @@ def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record 
     return tx.read(_BY_ID_LOCKED if is_locked else _BY_ID, {"study_id": study_id}).one_or_none()
 
 
+def of_id(tx: Transaction, study_id: int) -> Record:
+    """The study of this id, which exists."""
+    return tx.read(_BY_ID, {"study_id": study_id}).one()
+
+
 def running(tx: Transaction) -> Records:
     """Running studies, the oldest first.
 

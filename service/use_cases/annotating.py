@@ -5,9 +5,10 @@ from __future__ import annotations
 from caviar.contract.ranking import Annotation
 from caviar.contract.views import TrialDetail
 from service.domain.principal import Right
-from service.store import trials
+from service.store import studies, trials
 from service.store.transaction import Transaction
 from service.use_cases import access, reading
+from service.use_cases.standing import require_in_use
 
 
 def annotate(tx: Transaction, trial_id: int, body: Annotation) -> TrialDetail:
@@ -15,8 +16,10 @@ def annotate(tx: Transaction, trial_id: int, body: Annotation) -> TrialDetail:
 
     Raises:
         NotFound: There is no such trial (404).
+        StateConflict: Its study is archived (409).
     """
     row = access.trial(tx, trial_id, Right.CONTROL)
+    require_in_use(studies.of_id(tx, row.study_id))
     said = {"tags": row.tags, "note": row.note}
     changed = {**said, **body.model_dump(exclude_none=True)}
     if changed != said:

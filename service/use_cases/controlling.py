@@ -11,6 +11,7 @@ from service.store import artifacts, studies, trials, workers
 from service.store.transaction import Transaction
 from service.use_cases import access, ending, finishing, fleet, reading, retention
 from service.use_cases.service import Service
+from service.use_cases.standing import require_in_use
 
 
 def pause(tx: Transaction, name: str) -> StudyView:
@@ -68,8 +69,10 @@ def delete(tx: Transaction, name: str) -> int:
         The id that it had.
     Raises:
         NotFound: There is no such study (404).
+        StateConflict: It is archived (409).
     """
     study = access.study(tx, name, Right.CONTROL, is_locked=True)
+    require_in_use(study)
     artifacts.doom_study(tx, study.id)
     studies.remove(tx, study.id)
     return int(study.id)

@@ -72,6 +72,7 @@ def views(tx: Transaction, found: Sequence[tuple[Record, StudySpec]]) -> list[St
             created_at=row.created_at,
             updated_at=row.updated_at,
             ended_at=row.ended_at,
+            archived_at=row.archived_at,
         )
         for row, spec in found
     ]

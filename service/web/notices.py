@@ -19,6 +19,8 @@ class Done(StrEnum):
     CLONED = "cloned"
     EDITED = "edited"
     DELETED = "deleted"
+    ARCHIVED = "archived"
+    UNARCHIVED = "unarchived"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from caviar.contract.study import CloneStudy
 from caviar.contract.views import StudyView
 from service.domain.study_query import StudyQuery
 from service.store.transaction import Transaction
-from service.use_cases import controlling, naming, reading, submitting
+from service.use_cases import archiving, controlling, naming, reading, submitting
 from service.use_cases.service import Service
 from service.web import rendering
 from service.web.acting import service_of
@@ -40,6 +40,18 @@ def pause(request: Request, name: StudyName, back: Back = "") -> Response:
 def resume(request: Request, name: StudyName, back: Back = "") -> Response:
     """Hand out trials again."""
     return _switch(service_of(request), name, controlling.resume, Done.RESUMED, back)
+
+
+@router.post("/studies/{name}/archive")
+def archive(request: Request, name: StudyName, back: Back = "") -> Response:
+    """Keep an ended study out of the list."""
+    return _switch(service_of(request), name, archiving.archive, Done.ARCHIVED, back)
+
+
+@router.post("/studies/{name}/unarchive")
+def unarchive(request: Request, name: StudyName, back: Back = "") -> Response:
+    """Take a study out of the archive."""
+    return _switch(service_of(request), name, archiving.unarchive, Done.UNARCHIVED, back)
 
 
 @router.get("/studies/{name}/stop")

@@ -54,6 +54,7 @@ def _studies(service: Service, query: StudyQuery) -> Context:
         "filters": listing.filters(query, counts),
         "all_states": listing.address(query, state=[], offset=0, after=None),
         "unfiltered": listing.address(query, q="", state=[], offset=0, after=None),
+        "archive": listing.address(query, archived=not query.archived, offset=0, after=None),
         "num_found": sum(counts.values()),
         "total": found.total,
         "here": listing.address(query),

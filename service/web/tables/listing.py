@@ -86,7 +86,11 @@ def address(query: StudyQuery, path: str = "/", **changes: Any) -> str:
     changed = query.model_copy(update=changes)
     fields = changed.model_dump(mode="json")
     blank = StudyQuery(limit=STUDIES_PER_PAGE).model_dump(mode="json")
-    told = [(name, value) for name, value in fields.items() if value != blank[name]]
+    told = [
+        (name, str(value).lower() if isinstance(value, bool) else value)
+        for name, value in fields.items()
+        if value != blank[name]
+    ]
     return f"{path}?{urlencode(told, doseq=True)}" if told else path
 
 

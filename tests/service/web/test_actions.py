@@ -209,3 +209,28 @@ def test_a_study_offers_what_can_be_done_with_it_now(browser: TestClient, study:
         for action in ("pause", "resume", "edit", "stop"):
             assert f'"/studies/digits/{action}"' not in ended, (path, action)
         assert '"/studies/digits/delete"' in ended
+
+
+def test_an_ended_study_is_archived_from_its_page_and_from_the_list(browser: TestClient, study: str) -> None:
+    assert f"/studies/{study}/archive" not in browser.get("/studies/digits").text
+    send(browser, f"/studies/{study}/stop")
+    assert f'action="/studies/{study}/archive"' in browser.get("/").text
+    answer = send(browser, f"/studies/{study}/archive", back="/")
+    assert answer.status_code == 303
+    html = browser.get(answer.headers["location"]).text
+    assert "is archived: the list leaves it out" in html
+    assert 'id="study-digits"' not in html
+    path, fields = undo(html)
+    assert path == "/studies/digits/unarchive"
+    archive = browser.get("/?archived=true").text
+    assert 'id="study-digits"' in archive
+    assert "/studies/digits/delete" not in archive
+    answer = send(browser, path, **fields)
+    assert 'id="study-digits"' in browser.get(answer.headers["location"]).text
+    assert "The archive is empty." in browser.get("/?archived=true").text
+
+
+def test_a_live_study_is_not_archived(browser: TestClient, study: str) -> None:
+    answer = send(browser, f"/studies/{study}/archive")
+    assert answer.status_code == 409
+    assert "stop it first" in answer.text

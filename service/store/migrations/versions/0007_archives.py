@@ -7,6 +7,9 @@ Created at: 2026-11-30 05:10:00.000000
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -15,7 +18,17 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply this revision."""
+    op.add_column(
+        "studies",
+        sa.Column(
+            "archived_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="since when it is kept and changes no more; null while it is in use",
+        ),
+    )
 
 
 def downgrade() -> None:
     """Take this revision back."""
+    op.drop_column("studies", "archived_at")
