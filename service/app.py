@@ -44,7 +44,7 @@ from service.api.guards.guard import Guard
 from service.api.guards.proxies import Proxies
 from service.api.guards.rates import Limits, Rates, Strangers
 from service.api.guards.sites import Sites
-from service.api.metrics_routes import Scraping
+from service.api.metrics_routes import Scrapers, Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
@@ -64,6 +64,7 @@ from service.store.leadership import Leadership
 from service.store.sole import alone
 from service.use_cases import identity
 from service.use_cases.keeping import Keeper
+from service.use_cases.readiness import Readiness
 from service.use_cases.service import Clock, Service, utc_now
 from service.web.errors import error_page
 from service.web.freshness import Freshness
@@ -125,6 +126,9 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     app.state.error_page = error_page
     app.state.live = Hub(service)
     app.state.requests = Requests()
+    metrics_token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+    app.state.scrapers = Scrapers(token=metrics_token, is_public=settings.metrics_public)
+    app.state.readiness = Readiness(service, head=migrations.head, clockwork_age_s=partial(_clockwork_age_s, app))
     app.state.exposition = Exposition(service, app.state.requests, partial(_pages, app.state.live))
     app.state.leading = _leading(app, settings)
     for routes in _API_ROUTES:
@@ -167,8 +171,7 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
     app.add_middleware(Rates, limits=limits)
     app.add_middleware(Authentication, service=service)
     app.add_middleware(Strangers, limits=limits)
-    token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
-    app.add_middleware(Scraping, exposition=app.state.exposition, token=token, is_public=settings.metrics_public)
+    app.add_middleware(Scraping, exposition=app.state.exposition, scrapers=app.state.scrapers)
     app.add_middleware(
         Guard,
         hosts=settings.host_names,
@@ -196,12 +199,21 @@ def _leading(app: FastAPI, settings: ServiceSettings) -> Leading:
     keeper: Keeper = app.state.keeper
 
     async def begin() -> Sequence[Loop]:
-        clockwork = Clockwork(service)
+        app.state.clockwork = clockwork = Clockwork(service)
         await clockwork.tick()
         return [clockwork, Sweeper(keeper)]
 
     leadership = Leadership(service.engine, patience_s=settings.patience_s)
     return Leading(leadership, begin=begin, pause_s=min(_LEADER_PAUSE_S, settings.lease_ttl_s / 5))
+
+
+def _clockwork_age_s(app: FastAPI) -> float | None:
+    leading: Leading = app.state.leading
+    if not leading.is_leader:
+        # The clockwork of another process goes round; this one is there to follow it.
+        return leading.age_s
+    clockwork: Clockwork = app.state.clockwork
+    return None if leading.age_s is None or clockwork.age_s is None else max(leading.age_s, clockwork.age_s)
 
 
 @contextlib.asynccontextmanager

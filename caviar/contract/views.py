@@ -464,7 +464,27 @@ class Demand(View):
     num_wanted: int
 
 
+class HealthCheck(View):
+    """One thing that must hold for the service to work.
+
+    Attributes:
+        name: `database`, `schema`, `writer` or `clockwork`.
+        is_ok: Whether it holds.
+        age_s: Seconds since that was looked at; None for those who are not told.
+    """
+
+    name: str
+    is_ok: bool
+    age_s: float | None = None
+
+
 class Health(View):
-    """Whether the service can work; `status` is `ok`, everything else comes as an error."""
+    """Whether the service can work; `status` is `ok`, everything else comes as an error.
+
+    Attributes:
+        status: `ok`.
+        checks: What was looked at.
+    """
 
     status: str
+    checks: list[HealthCheck] = Field(default_factory=list)

@@ -434,9 +434,9 @@ ANSWERS: dict[str, Any] = {
     "report_measurements": {"decisions": [{"trial_id": 1, "decision": "continue", "reason": None}], "rejected": []},
     "finish_trial": {"trial_id": 1, "state": "complete", "stop_reason": "max_epochs"},
     "release_trial": {"trial_id": 1, "state": "waiting", "stop_reason": None},
-    "read_health": {"status": "ok"},
+    "read_health": {"status": "ok", "checks": []},
     "read_metrics": "# HELP caviar_leases_held Trials that a worker holds.\ncaviar_leases_held 8.0\n",
-    "read_readiness": {"status": "ok"},
+    "read_readiness": {"status": "ok", "checks": [{"name": "database", "is_ok": True, "age_s": 0.2}]},
 }
 """An example of every answer, by operation."""
 

@@ -56,6 +56,12 @@ class Clockwork:
         self._service = service.acting_for(SYSTEM)
         self._monotonic = monotonic
         self._last: _Tick | None = None
+        self._gone_round_at: float | None = None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since it went round without a failure; None before the first time."""
+        return None if self._gone_round_at is None else self._monotonic() - self._gone_round_at
 
     async def run(self) -> None:
         """Tick until cancelled. A lapse is noticed within a second, or a fifth of the lease time if that is shorter."""
@@ -73,6 +79,7 @@ class Clockwork:
         while await self._go_round():
             pass
         await self._service.submit(expiring.enforce_time_limits)
+        self._gone_round_at = self._monotonic()
 
     async def _go_round(self) -> bool:
         last = self._last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -38,6 +39,17 @@ class Leading:
         self._begin = begin
         self._pause_s = pause_s
         self._tasks: list[asyncio.Task[None]] | None = None
+        self._stepped_at: float | None = None
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process leads."""
+        return self._tasks is not None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since it was last known whether this process leads; None if it never was."""
+        return None if self._stepped_at is None else time.monotonic() - self._stepped_at
 
     async def run(self) -> None:
         """Step until cancelled."""
@@ -61,6 +73,7 @@ class Leading:
         elif not is_leader and self._tasks is not None:
             _log.warning("leading.ended")
             await self._stop()
+        self._stepped_at = time.monotonic()
         return is_leader
 
     async def close(self) -> None:

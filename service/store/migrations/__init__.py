@@ -14,6 +14,7 @@ from alembic.util.exc import CommandError
 from caviar import __version__
 from caviar.contract.errors import FieldError, InvalidRequest
 from service.store.engine import connect, outages_told, parse_url
+from service.store.transaction import Transaction
 
 _FOLDER = Path(__file__).parent
 
@@ -61,6 +62,11 @@ def current(database_url: str) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
+
+
+def stamped(tx: Transaction) -> str | None:
+    """The revision that the database of a transaction is at; None of an empty one."""
+    return MigrationContext.configure(tx.connection).get_current_revision()
 
 
 def head() -> str | None:

@@ -175,7 +175,8 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.Objectives: {"items": [OFFERED]},
     views.WorkerView: WORKER,
     views.Workers: {"items": [WORKER]},
-    views.Health: {"status": "ok"},
+    views.Health: {"status": "ok", "checks": [{"name": "database", "is_ok": True, "age_s": 0.2}]},
+    views.HealthCheck: {"name": "database", "is_ok": True, "age_s": 0.2},
     **PROGRESS,
 }
 MODELS = {

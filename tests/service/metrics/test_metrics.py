@@ -100,6 +100,7 @@ def test_requests_are_counted_by_the_template_of_their_route(wire: Wire) -> None
     study = wire.study()
     for path in (f"/studies/{study}", "/studies/none", "/studies/other", "/trials/nonsense"):
         wire.ask("GET", path)
+    wire.claim(wire.worker(study))
     wire.client.get("/healthz")
     wire.client.request("BREW", "/nothing/at/all")
     samples = scrape(wire.client)
@@ -109,6 +110,8 @@ def test_requests_are_counted_by_the_template_of_their_route(wire: Wire) -> None
     assert value(samples, count, route=route, method="GET", status="4xx") == 2
     assert value(samples, count, route="/api/v1/trials/{trial_id}", method="GET", status="4xx") == 1
     assert value(samples, count, route="/healthz", method="GET", status="2xx") == 1
+    claim = "/api/v1/workers/{worker_id}:claim"
+    assert value(samples, count, route=claim, method="POST", status="2xx") == 1
     assert value(samples, count, route="unmatched", method="other", status="4xx") == 1
     assert value(samples, "caviar_http_problems_total", code="not_found") >= 2
     assert value(samples, "caviar_http_requests_open") == 1
