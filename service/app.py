@@ -9,18 +9,20 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from types import FrameType
+from typing import cast
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from caviar import __version__
 from caviar.contract.errors import CaviarError, FieldError, InvalidRequest
 from caviar.credentials import write_token
-from service import logs
+from service import logs, tracing
 from service.api import (
     analysis_routes,
     artifact_routes,
@@ -109,6 +111,9 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
         clock = ServerClock(engine) if is_shared(engine) else utc_now
     public_url = settings.public_url and settings.public_url.rstrip("/")
     service = Service(engine, lease_ttl_s=settings.lease_ttl_s, clock=clock, public_url=public_url)
+    traces = tracing.begin(settings.otlp_endpoint)
+    if traces is not None:
+        traces.watch(engine)
     app = FastAPI(
         title="Caviar",
         version=__version__,
@@ -118,8 +123,10 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
         openapi_url=f"{_API_PREFIX}/openapi.json",
         lifespan=_lifespan,
         generate_unique_id_function=lambda route: route.name,
+        telemetry=cast(TelemetryConfig, tracing.OFF if traces is None else traces.telemetry),
     )
     app.state.service = service
+    app.state.traces = traces
     app.state.keeper = Keeper(service, store, max_bytes=settings.max_artifact_bytes)
     app.state.sender = Sender(Resolver(settings.webhook_networks), timeout_s=settings.webhook_timeout_s)
     app.state.courier = Courier(service, app.state.sender, keep_days=settings.webhook_keep_days)
@@ -238,6 +245,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.sender.close()
         await asyncio.to_thread(keeper.close)
         await asyncio.to_thread(service.close)
+        if app.state.traces is not None:
+            await asyncio.to_thread(app.state.traces.close)
 
 
 def prepare(settings: ServiceSettings) -> str | None:

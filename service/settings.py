@@ -152,6 +152,12 @@ class ServiceSettings(BaseSettings):
         min_length=16,
         description="A token of at least 16 characters that opens `/metrics` and nothing else, for Prometheus.",
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Where traces are sent to, by OTLP over HTTP, such as `http://127.0.0.1:4318`; without it, where "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` says, and nowhere without that.",
+    )
     metrics_public: bool = Field(
         default=False,
         description="Whether `/metrics` is answered without any token; only behind a proxy that guards it.",

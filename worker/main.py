@@ -14,7 +14,7 @@ import structlog
 
 from caviar import credentials
 from caviar.contract.errors import InvalidRequest
-from worker import home, logs
+from worker import home, logs, tracing
 from worker.api import WorkerApi
 from worker.backoff import Backoff
 from worker.channel import Setup
@@ -48,7 +48,7 @@ def run(settings: WorkerSettings) -> int:
     logs.configure(settings.log_level, place.name)
     outbox = Outbox(place.folder / "outbox.db")
     try:
-        with _client(settings.url, token) as client:
+        with _client(settings.url, token, place.name) as client:
             return _work(settings, place, outbox, WorkerApi(client))
     finally:
         outbox.close()
@@ -148,10 +148,11 @@ def _backend(settings: WorkerSettings) -> str:
     return backend
 
 
-def _client(url: str, token: str) -> httpx2.Client:
+def _client(url: str, token: str, worker: str) -> httpx2.Client:
     # Claim, heartbeat, reports, an upload and some downloads may be under way at once, each on its own connection.
     limits = httpx2.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=_KEEP_ALIVE_S)
-    return httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, limits=limits)
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx2.Client(base_url=url, headers=headers, limits=limits, transport=tracing.transport(limits, worker))
 
 
 def _token(settings: WorkerSettings) -> str:
