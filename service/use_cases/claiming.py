@@ -211,7 +211,8 @@ def _hand_out_more(
     tx: Transaction, claimant: _Claimant, given: Collection[str], turns: Sequence[Turn], room: int
 ) -> tuple[list[Assignment], list[Turn]]:
     _require_sole_answer(tx, claimant, given)
-    return _hand_out(tx, claimant, turns, room)
+    # Since they were looked at, other claims were served, and people have edited and paused.
+    return _hand_out(tx, claimant, rotation.renewed(tx, turns), room)
 
 
 async def _next(service: Service, turn: Turn, claimant: _Claimant, given: Collection[str]) -> Assignment | None:

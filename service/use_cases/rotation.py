@@ -127,6 +127,21 @@ def next_turn(among: Iterable[Turn]) -> Turn | None:
     return min((turn for turn in among if turn.is_open), key=lambda turn: turn.place, default=None)
 
 
+def renewed(tx: Transaction, among: Sequence[Turn]) -> list[Turn]:
+    """The same turns as their studies stand by now; closed are those of studies that do not run any more."""
+    current = {study.id: study for study in studies.running(tx)}
+    left = copied(among)
+    for turn in left:
+        study = current.get(turn.study_id)
+        if study is None:
+            turn.close()
+            continue
+        turn.spec = parsed(study.spec_text)
+        turn.num_running = study.num_running
+        turn.has_waiting = turn.has_waiting and study.has_waiting
+    return left
+
+
 def copied(among: Sequence[Turn]) -> list[Turn]:
     """The same turns for a transaction that may be run twice."""
     return [replace(turn) for turn in among]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import mmap
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+
+from service.use_cases.service import Clock
 
 _SECONDS = struct.Struct("<d")
 
 
 class MovableClock:
-    """The system's time, and by how many seconds a test has moved it."""
+    """By how many seconds a test has moved all clocks of the services."""
 
     def __init__(self, path: Path) -> None:
         """Use a file, which is made if there is none."""
@@ -22,13 +24,13 @@ class MovableClock:
 
     @property
     def offset_s(self) -> float:
-        """Seconds by which it is ahead of the system's clock."""
+        """Seconds by which the clocks are ahead."""
         return float(_SECONDS.unpack(self._memory[:])[0])
 
     def move(self, seconds: float) -> None:
-        """Move it at once, forward or back."""
+        """Move them at once, forward or back."""
         self._memory[:] = _SECONDS.pack(self.offset_s + seconds)
 
-    def __call__(self) -> datetime:
-        """The time that it tells."""
-        return datetime.now(UTC) + timedelta(seconds=self.offset_s)
+    def moved(self, clock: Clock) -> Clock:
+        """Another clock, moved as this one is."""
+        return lambda: clock() + timedelta(seconds=self.offset_s)

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from caviar.contract.states import TrialState
 from caviar.contract.study import StudyEdit
-from service.use_cases import submitting
+from service.store import trials
+from service.store.transaction import Transaction
+from service.use_cases import controlling, submitting
 from service.use_cases.searching import Search, Step
 from tests.service.use_cases.lab import Lab
 from tests.service.use_cases.test_editing import NARROW, edit
@@ -88,3 +91,32 @@ def test_the_study_with_the_fewest_running_trials_comes_first(lab: Lab) -> None:
     budget = {"max_trials": 9, "max_epochs": 5}
     busy, idle = lab.study(budget=budget), lab.study(budget=budget)
     assert [one["study"] for one in lab.claim(1) + lab.claim(1) + lab.claim(1)] == [busy, idle, busy]
+
+
+@pytest.mark.parametrize("change", ["paused", "limited", "served"])
+def test_what_waits_is_handed_out_by_the_study_as_it_stands(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    first = lab.study(budget={"max_trials": 1, "max_epochs": 5})
+    name = lab.study(budget={"max_trials": 9, "max_epochs": 5, "max_parallel": 2})
+    params = {"x": 0.5, "kind": "a"}
+    for _ in range(3):
+        lab.wire.post(f"/studies/{name}/trials", {"params": params})
+    held, service = _hold_one_of(lab, name, first), lab.wire.service
+    happenings: dict[str, Callable[[Transaction], object]] = {
+        "paused": lambda tx: controlling.pause(tx, name),
+        "limited": lambda tx: submitting.edit(tx, name, StudyEdit.model_validate({"budget": {"max_parallel": 1}})),
+        "served": lambda tx: trials.change(tx, held + 1, state=TrialState.RUNNING),
+    }
+    # While the new trial of the first study is proposed, which comes first because none of its trials runs.
+    _after_the_first_proposal(monkeypatch, lambda: service.write(happenings[change]))
+    assert [one["study"] for one in lab.claim(3)] == [first]
+
+
+def _hold_one_of(lab: Lab, name: str, other: str) -> int:
+    """Have a trial of a study run while another study, which would be served first, is paused."""
+    lab.wire.post(f"/studies/{other}:pause")
+    [assignment] = lab.claim()
+    assert assignment["study"] == name
+    lab.wire.post(f"/studies/{other}:resume")
+    return int(assignment["trial_id"])
