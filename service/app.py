@@ -42,10 +42,12 @@ from service.api import (
 )
 from service.api.authentication import Authentication
 from service.api.express import Express
+from service.api.guards.connections import SWEEP_S, Patience, connection_class, make_descriptors, sweep
 from service.api.guards.guard import Guard
 from service.api.guards.proxies import Proxies
 from service.api.guards.rates import Limits, Rates, Strangers
 from service.api.guards.sites import Sites
+from service.api.guards.tls import server_context
 from service.api.metrics_routes import Scrapers, Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
@@ -90,9 +92,14 @@ _API_ROUTES = (
     webhook_routes,
 )
 _SHUTDOWN_S = 5
+_TICKS_PER_SWEEP = round(SWEEP_S / 0.1)
 _LEADER_PAUSE_S = 1.0
 # Longer than workers keep an idle connection, so that it is not closed just when one of them uses it.
 _KEEP_ALIVE_S = 75
+_READABLE = (
+    "tokens and results travel over the network so that others can read them; give --tls-cert and --tls-key, or put a "
+    "proxy with TLS in front and name its address in CAVIAR_TRUSTED_PROXIES"
+)
 # Answers to workers are shorter and stay as they are.
 _MIN_COMPRESSED_BYTES = 4096
 _COMPRESS_LEVEL = 4
@@ -291,9 +298,23 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
+    async def on_tick(self, counter: int) -> bool:
+        # It is called ten times a second.
+        if counter % _TICKS_PER_SWEEP == 0:
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._service.feed.close_soon()
         super().handle_exit(sig, frame)
+
+
+def _patience(settings: ServiceSettings) -> Patience:
+    return Patience(
+        head_s=settings.client_timeout_s,
+        body_s=settings.client_timeout_s,
+        max_connections=make_descriptors(settings.max_connections),
+    )
 
 
 def run(settings: ServiceSettings, *, clock: Clock | None = None) -> int:
@@ -336,9 +357,12 @@ def announce(settings: ServiceSettings) -> None:
         expected = "1 with SQLite, which one process serves; set CAVIAR_DATABASE_URL to a Postgres database for more"
         field = FieldError(field="processes", received=settings.processes, expected=expected)
         raise InvalidRequest("several processes cannot share the database", errors=[field])
+    tls = server_context(settings.tls_cert, settings.tls_key)
     made = prepare(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{settings.port}"
+    address = f"{'http' if tls is None else 'https'}://{host}:{settings.port}"
+    if tls is None and not settings.is_loopback and not settings.proxy_networks:
+        _log.warning("service.readable", address=address, reason=_READABLE)
     _log.info("service.starting", address=address, database=parse_url(settings.database_url).render_as_string())
     # The link is printed once, at the first start; `caviar token link` prints it again.
     sys.stdout.write(f"Sign in at {address}/login?token={made}\n" if made else f"Serving at {address}\n")
@@ -347,6 +371,7 @@ def announce(settings: ServiceSettings) -> None:
 
 def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: list[socket.socket] | None = None) -> int:
     app = create_app(settings, clock=clock)
+    tls = server_context(settings.tls_cert, settings.tls_key)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -355,6 +380,8 @@ def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: li
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         server_header=False,
+        http=connection_class(_patience(settings)),
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         # The guard believes proxies itself, and only those that the operator names.
         proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,

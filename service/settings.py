@@ -83,6 +83,21 @@ class ServiceSettings(BaseSettings):
         description="Addresses or networks of the proxies whose X-Forwarded headers are believed, separated by commas, "
         "such as `10.0.0.0/8`.",
     )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="PEM file of a certificate and those that lead to it, to speak https; with its key in `tls_key`.",
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file of the private key of `tls_cert`, not encrypted.")
+    max_connections: int = Field(
+        default=10_000, ge=10, le=1_000_000, description="Number of connections that may be open at a time."
+    )
+    client_timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        le=3600.0,
+        description="Seconds that a client may take for the headers of a request, and for its body beside one for each "
+        "1024 bytes.",
+    )
     requests_per_s: float = Field(
         default=200.0,
         ge=0,

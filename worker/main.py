@@ -14,6 +14,7 @@ import structlog
 
 from caviar import credentials
 from caviar.contract.errors import InvalidRequest
+from caviar.trust import verification
 from worker import home, logs, tracing
 from worker.api import WorkerApi
 from worker.backoff import Backoff
@@ -152,7 +153,13 @@ def _client(url: str, token: str, worker: str) -> httpx2.Client:
     # Claim, heartbeat, reports, an upload and some downloads may be under way at once, each on its own connection.
     limits = httpx2.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=_KEEP_ALIVE_S)
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx2.Client(base_url=url, headers=headers, limits=limits, transport=tracing.transport(limits, worker))
+    return httpx2.Client(
+        base_url=url,
+        headers=headers,
+        limits=limits,
+        transport=tracing.transport(limits, worker),
+        verify=verification(),
+    )
 
 
 def _token(settings: WorkerSettings) -> str:

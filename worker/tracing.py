@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from caviar.trust import verification
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -39,7 +41,7 @@ def transport(limits: httpx2.Limits, worker: str) -> httpx2.BaseTransport | None
     resource = Resource.create({"service.name": name, "service.instance.id": worker})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_PATIENCE_S)))
-    return _Traced(httpx2.HTTPTransport(limits=limits), provider)
+    return _Traced(httpx2.HTTPTransport(limits=limits, verify=verification()), provider)
 
 
 class _Traced(httpx2.BaseTransport):

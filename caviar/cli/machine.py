@@ -133,5 +133,5 @@ def with_token(environment: Mapping[str, str], token: str | None) -> dict[str, s
 
 
 def inherited() -> dict[str, str]:
-    """The environment of this process."""
-    return dict(os.environ)
+    """The environment of this process, but for TLS: the processes of one machine talk to each other over http."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CAVIAR_TLS_")}

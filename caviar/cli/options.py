@@ -84,6 +84,13 @@ WebhookNetworks = Annotated[
         "Networks that webhooks may send to although they are not public, separated by commas, such as 10.2.0.0/16.",
     ),
 ]
+TlsCertificate = Annotated[
+    Path | None,
+    _option("--tls-cert", "CAVIAR_TLS_CERT", "FILE", "PEM file of a certificate, to speak https. Default: http."),
+]
+TlsKey = Annotated[
+    Path | None, _option("--tls-key", "CAVIAR_TLS_KEY", "FILE", "PEM file of the certificate's private key.")
+]
 Devices = Annotated[
     str | None,
     _option(

@@ -21,6 +21,8 @@ def serve(
     processes: options.Processes = None,
     listening_socket: options.ListeningSockets = None,
     process_number: options.ProcessNumber = None,
+    tls_cert: options.TlsCertificate = None,
+    tls_key: options.TlsKey = None,
     end_with: options.ParentProcess = None,
 ) -> None:
     """Run the service: it takes studies, hands trials to workers and shows the leaderboard."""
@@ -37,6 +39,8 @@ def serve(
         public_url=public_url,
         webhook_allowed_networks=webhook_allow,
         processes=processes,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
     )
     decided = options.settings(settings.ServiceSettings, chosen)
     if listening_socket:

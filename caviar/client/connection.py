@@ -24,6 +24,7 @@ from caviar.contract.errors import (
     Unavailable,
     from_problem,
 )
+from caviar.trust import verification
 
 DEFAULT_URL = "http://127.0.0.1:8700"
 PREFIX = "/api/v1"
@@ -86,7 +87,9 @@ class Connection:
         self._given_token = credentials.check_token(token) if token is not None else None
         self._owns_http = http is None
         # A proxy of the environment cannot reach this machine's own loopback address.
-        self._http = http or httpx2.Client(timeout=_TIMEOUT, trust_env=not _is_loopback(httpx2.URL(self.url).host))
+        self._http = http or httpx2.Client(
+            timeout=_TIMEOUT, trust_env=not _is_loopback(httpx2.URL(self.url).host), verify=verification()
+        )
 
     def close(self) -> None:
         """Close the sockets, unless they belong to the caller."""

@@ -222,6 +222,12 @@ class Unavailable(CaviarError):
     code, status, title = "unavailable", 503, "Unavailable"
 
 
+class TooSlow(Unavailable):
+    """The request did not come to its end in time, as over a connection that hangs: repeat it."""
+
+    code, status, title = "too_slow", 408, "Request too slow"
+
+
 class RateLimited(Unavailable):
     """There are too many requests of this client: repeat the same one after the seconds in Retry-After."""
 

@@ -44,6 +44,8 @@ Its items tell who acts.
 """
 
 _MAX_BATCH = 512
+# Several seconds' worth: what waits longer is repeated by its client, and would then be done twice for nothing.
+_MAX_WAITING = 20_000
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _log = structlog.get_logger(__name__)
@@ -145,8 +147,11 @@ class Writer:
             operation: What is to be done.
             actor: Who does it.
         Raises:
-            Unavailable: The writer is closed.
+            Unavailable: The writer is closed, or too many operations wait already: better an answer at once than one
+                after the client has given up.
         """
+        if self._jobs.qsize() >= _MAX_WAITING:
+            raise Unavailable("too many writes wait for the database; repeat the request in a few seconds")
         job = _Job(operation, Future(), actor)
         with self._lock:
             self._refuse_if_closed()

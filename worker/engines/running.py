@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from caviar import credentials
 from caviar.contract.errors import InvalidRequest, Unavailable
+from caviar.trust import verification
 from worker import logs
 from worker.engines.demand import Service
 from worker.engines.driver import Driver
@@ -139,7 +140,7 @@ def _is_loopback(url: str) -> bool:
 
 def _client(url: str, token: SecretStr) -> httpx2.Client:
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
-    return httpx2.Client(base_url=url, headers=headers, timeout=_TIMEOUT)
+    return httpx2.Client(base_url=url, headers=headers, timeout=_TIMEOUT, verify=verification())
 
 
 def _token(settings: WorkerSettings) -> SecretStr:

@@ -50,9 +50,12 @@ class Guard:
             return
         found = scope[facts.KEY] = facts.read(scope["headers"])
         further: Headers = []
+        has_begun = False
 
         async def completing(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 complete(message, further)
             await send(message)
 
@@ -65,7 +68,13 @@ class Guard:
             receive = watched(scope, found, receive)
         except CaviarError as error:
             app = answer(Request(scope), error)
-        await app(scope, receive, completing)
+        try:
+            await app(scope, receive, completing)
+        except CaviarError as error:
+            # What is wrong with a body shows while somebody reads it, which may be a middleware.
+            if has_begun:
+                raise
+            await answer(Request(scope), error)(scope, receive, completing)
 
     def _checked(self, scope: Scope, found: Facts, host: bytes, further: Headers) -> ASGIApp:
         addresses.check(scope)

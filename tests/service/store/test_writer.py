@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from caviar.contract.errors import NotFound, StateConflict, Unavailable
 from service.store import studies
+from service.store import writer as writing
 from service.store.engine import connect
 from service.store.schema import events
 from service.store.schema import studies as study_table
@@ -241,6 +242,19 @@ def test_among_many_who_wait_at_a_full_disk_each_gets_its_own_answer(databases: 
     assert _names(engine) == [name for name, error in told.items() if error is None]
     writer.close()
     engine.dispose()
+
+
+def test_more_operations_than_can_be_done_in_time_are_refused_at_once(
+    engine: Engine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_MAX_WAITING", 3)
+    waiting = [writer.submit(_add(f"study-{number}")) for number in range(3)]
+    with pytest.raises(Unavailable, match="too many writes"):
+        writer.submit(_add("one-too-many"))
+    writer.start()
+    assert len([future.result(timeout=60) for future in waiting]) == 3
+    assert _names(engine) == ["study-0", "study-1", "study-2"]
+    assert writer.write(_add("later"))
 
 
 @pytest.mark.postgres
