@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SCRIPTS := .ci/run scripts/chromium deploy/slurm/caviar-worker.sbatch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench peers pictures constraints clean
+.PHONY: help setup demo test lint types check bench peers pictures constraints audit sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,17 @@ constraints: setup ## pin the newest allowed versions of everything, with hashes
 	$(COMPILE) --extra worker-cpu --constraint constraints.txt -o constraints/worker-cpu.txt pyproject.toml
 	$(COMPILE) --extra worker-gpu --constraint constraints.txt -o constraints/worker-gpu.txt pyproject.toml
 	echo hatchling | $(COMPILE) --constraint constraints.txt -o constraints/build.txt -
+
+PINS = constraints.txt constraints/build.txt constraints/service.txt constraints/worker-cpu.txt constraints/worker-gpu.txt
+
+audit: setup ## known vulnerabilities of all that is pinned; needs the network
+	set -e; for file in $(PINS); do echo "$$file"; \
+		$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement $$file; done
+
+sbom: setup ## what is pinned, as CycloneDX in dist/sbom.cdx.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file dist/sbom.cdx.json
 
 clean: ## remove what tools left behind, .venv included
 	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

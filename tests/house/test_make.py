@@ -18,6 +18,8 @@ TARGETS = {
     "check": "bin/pytest",
     "bench": "benchmarks/",
     "constraints": "--generate-hashes",
+    "audit": "pip-audit",
+    "sbom": "cyclonedx-py",
 }
 SCRIPTS = [".ci/run", "scripts/chromium"]
 

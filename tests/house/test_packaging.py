@@ -95,6 +95,12 @@ def test_every_requirement_is_pinned_within_its_bounds(path: str, extras: list[s
             assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
 
 
+def test_no_file_names_an_index() -> None:
+    for path in PIN_FILES:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"://|^\s*-(?:i|f|-[a-z-]*(?:index|links))", text, re.MULTILINE), relative(path)
+
+
 def test_all_files_pin_the_same_versions() -> None:
     pins = _pins(PIN_FILES[0])
     differing = {
