@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,21 +21,41 @@ _START_S = 120.0
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A service on the database of a folder for as long as the block lasts: its address, and its process."""
+def serving(home: Path, **settings: str) -> Iterator[tuple[str, psutil.Process]]:
+    """A service for as long as the block lasts: its address, and its process.
+
+    Args:
+        home: Folder of its files, its database among them.
+        settings: Further settings by the names of their variables.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "caviar.cli", "serve", "--port", str(port)]
+    environment = {"CAVIAR_HOME": str(home), "CAVIAR_TOKEN": TOKEN, **settings}
+    with started(command, port, environment) as process:
+        yield f"http://127.0.0.1:{port}", process
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "caviar.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, "CAVIAR_HOME": str(home), "CAVIAR_TOKEN": TOKEN}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def started(command: list[str], port: int, environment: Mapping[str, str]) -> Iterator[psutil.Process]:
+    """A process that serves, from its first answer on, for as long as the block lasts."""
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     origin, end = f"http://127.0.0.1:{port}", time.monotonic() + _START_S
     try:
         while not _answers(origin):
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the service did not start in {_START_S:g} s; its exit status is {process.poll()}")
             time.sleep(0.1)
-        yield origin, psutil.Process(process.pid)
+        yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -1,6 +1,6 @@
 """What a report costs at least: a bare FastAPI route that makes one durable insert by a group commit.
 
-python -m benchmarks.throughput.bare ADDRESS_OF_THE_DATABASE PORT
+python -m benchmarks.reports.bare ADDRESS_OF_THE_DATABASE PORT
 """
 
 from __future__ import annotations
