@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SCRIPTS := .ci/run scripts/chromium deploy/slurm/caviar-worker.sbatch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types check bench peers pictures constraints audit sbom clean
+.PHONY: help setup demo test lint types check bench chaos hostile peers pictures constraints audit sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ chaos: setup ## half an hour of faults of every kind on each database, then the 
 peers: setup ## real trainings against other tuners, which are installed first; most of an hour
 	$(BIN)/pip install -qq --disable-pip-version-check -e '.[benchmarks]'
 	$(BIN)/python benchmarks/search_real.py
+
+hostile: setup ## Schemathesis on the whole API, and ten minutes of fuzzing per target; some hours
+	$(BIN)/python -m tests.hostile.api --requests 20000
+	$(BIN)/python -m tests.hostile.fuzz --minutes 10
 
 pictures: setup ## the pictures of the documentation, from a study that is trained for them; some minutes
 	scripts/chromium

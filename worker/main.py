@@ -23,7 +23,7 @@ from worker.checkpoints.fetching import Fetcher
 from worker.checkpoints.shelf import Shelf, shelf_of
 from worker.crew import Crew
 from worker.events import Event
-from worker.outbox import Outbox
+from worker.outbox import Outbox, open_outbox
 from worker.placing.planning import SlotPlan, Wishes, plan
 from worker.settings import WorkerSettings
 from worker.slot import Slot, training_environment
@@ -47,7 +47,7 @@ def run(settings: WorkerSettings) -> int:
     token = _token(settings)
     place = home.settle(settings.name, settings.state_dir, credentials.home() / "worker")
     logs.configure(settings.log_level, place.name)
-    outbox = Outbox(place.folder / "outbox.db")
+    outbox = open_outbox(place.folder)
     try:
         with _client(settings.url, token, place.name) as client:
             return _work(settings, place, outbox, WorkerApi(client))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import sqlite3
 import threading
@@ -11,8 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from caviar.contract.messages import Finish, Measurement, Release
 
+_log = structlog.get_logger(__name__)
+_MAX_MESSAGE_CHARACTERS = 500
+_PASSING = (
+    "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_PERM",
+    "SQLITE_READONLY",
+)  # fmt: skip
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS leases (
     lease TEXT PRIMARY KEY,
@@ -79,6 +89,10 @@ class Ending:
     message: Finish | Release
 
 
+class OutboxBroken(Exception):
+    """A file is no outbox (any more); the message says why."""
+
+
 class Outbox:
     """Leases that this worker holds, with the measurements and endings that are still to be delivered.
 
@@ -91,11 +105,23 @@ class Outbox:
         """Open or create the file.
 
         Raises:
-            sqlite3.DatabaseError: The file is no outbox.
+            OutboxBroken: The file is no outbox, or damaged.
+            sqlite3.OperationalError: It cannot be read or written now.
         """
         self._lock = threading.Lock()
         self._own: dict[str, frozenset[int]] = {}
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+            self._check()
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
+            self._connection.close()
+            # A full disk or a folder without the right to write is no damage: it passes.
+            if getattr(error, "sqlite_errorname", "").startswith(_PASSING):
+                raise
+            raise OutboxBroken(f"{path} is no outbox, or damaged: {error}"[:_MAX_MESSAGE_CHARACTERS]) from error
+
+    def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         # Survives a kill of the process; the last epochs before a power loss are trained again.
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -105,6 +131,20 @@ class Outbox:
         for column in (name for name in _ADDED if name not in present):
             self._connection.execute(f"ALTER TABLE measurements ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
         self._connection.execute(_INDEX)
+
+    def _check(self) -> None:
+        """Read all of it once, so that nothing of it is found to be damaged in the middle of a training."""
+        [[found]] = self._connection.execute("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise sqlite3.DatabaseError(str(found))
+        for (body,) in self._connection.execute("SELECT body FROM measurements"):
+            Measurement.model_validate_json(body)
+        for trial_id, lease, ending, body in self._connection.execute(
+            "SELECT trial_id, lease, ending, body FROM leases"
+        ):
+            _ending(trial_id, lease, ending, body)
+        for lease, trial_id, is_wanted in self._connection.execute("SELECT lease, trial_id, is_wanted FROM weights"):
+            _ = Weights(str(lease), int(trial_id), bool(is_wanted))
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -230,10 +270,7 @@ class Outbox:
             "SELECT trial_id, lease, ending, body FROM leases WHERE ending IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM measurements WHERE measurements.lease = leases.lease) ORDER BY rowid"
         )
-        kinds: dict[str, type[Finish] | type[Release]] = {"finish": Finish, "release": Release}
-        return [
-            Ending(trial_id, lease, kinds[ending].model_validate_json(body)) for trial_id, lease, ending, body in rows
-        ]
+        return [found for row in rows if (found := _ending(*row)) is not None]
 
     def remove(self, ids: Iterable[int]) -> None:
         """Take out measurements that were acknowledged or refused for good."""
@@ -287,3 +324,26 @@ class Outbox:
     def _execute(self, statement: str, *values: str | int) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+
+def _ending(trial_id: Any, lease: Any, ending: Any, body: Any) -> Ending | None:
+    kinds: dict[str, type[Finish] | type[Release]] = {"finish": Finish, "release": Release}
+    return None if ending is None else Ending(int(trial_id), str(lease), kinds[ending].model_validate_json(body))
+
+
+def open_outbox(folder: Path) -> Outbox:
+    """The outbox of a worker's folder.
+
+    One that is damaged is put aside, for somebody to look into, and an empty one takes its place: the leases that it
+    held lapse, and their trials are trained again elsewhere.
+    """
+    path = folder / "outbox.db"
+    try:
+        return Outbox(path)
+    except OutboxBroken as error:
+        aside = next(found for n in itertools.count(1) if not (found := folder / f"outbox-broken-{n}.db").exists())
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        _log.error("outbox_broken", detail=str(error), aside=str(aside), reason="what it held was not delivered")
+        return Outbox(path)

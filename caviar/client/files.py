@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
+from caviar.contract import cells
 from caviar.contract.errors import FieldError, InvalidRequest, field_errors
 from caviar.contract.space import (
     CategoricalParameter,
@@ -33,8 +34,6 @@ _FACTS: dict[str, Callable[[str], Any]] = {
 }
 _PASSED_OVER = ("trial_id", "round", "origin", "attempt", "seed", "worker", "duration_s", "started_at", "ended_at")
 _PREFIX = "params."
-# `export` puts an apostrophe before a text that a spreadsheet would run as a formula.
-_DEFUSED = tuple(f"'{start}" for start in ("=", "+", "-", "@", "\t", "\r"))
 
 Read = TypeVar("Read")
 
@@ -60,7 +59,7 @@ def read_trials(text: str, format: Literal["csv", "json"], space: Space) -> Impo
 def _document(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the file is no JSON: {error}") from error
     if isinstance(found, list):
         return {"items": found}
@@ -81,13 +80,22 @@ def _exported(trial: Any, metric: str | None) -> Any:
     if not isinstance(trial, dict):
         return trial
     facts = {name: trial[name] for name in ("params", *_FACTS) if name in trial}
-    measured = trial.get("measurements") or ()
-    return {**facts, "epochs": {str(item["epoch"]): item["metrics"][metric] for item in measured}}
+    try:
+        epochs = {str(item["epoch"]): item["metrics"][metric] for item in trial.get("measurements") or ()}
+    except (KeyError, TypeError) as error:
+        field = FieldError(
+            field="measurements", received=trial["measurements"], expected=f"epochs with the study's metric {metric}"
+        )
+        raise InvalidRequest("the file holds measurements that cannot be read", errors=[field]) from error
+    return {**facts, "epochs": epochs}
 
 
 def _table(text: str, space: Space) -> Iterator[dict[str, Any]]:
     lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = lines.fieldnames or ()
+    try:
+        columns = lines.fieldnames or ()
+    except csv.Error as error:
+        raise InvalidRequest(f"line 1 is no CSV: {error}") from error
     known = [*_FACTS, *_PASSED_OVER, *(_PREFIX + name for name in space.names)]
     unknown = [name for name in columns if name not in known and not name.startswith(_PREFIX)]
     if not columns or unknown:
@@ -111,13 +119,23 @@ def _row(row: Mapping[str | None, Any], space: Space, *, line: int) -> dict[str,
     for column, cell in row.items():
         if not cell or column is None:
             continue
-        text = cell[1:] if cell.startswith(_DEFUSED) else cell
+        text = cells.plain(cell)
         if column in _FACTS:
             facts[column] = _cell(text, _FACTS[column], line=line, column=column)
         elif column.startswith(_PREFIX):
             name = column.removeprefix(_PREFIX)
             params[name] = _cell(text, partial(_value, parameter=space.root.get(name)), line=line, column=column)
-    return {**facts, "params": params}
+    return {**facts, "params": _with_empty(params, space)}
+
+
+def _with_empty(params: dict[str, ParamValue], space: Space) -> dict[str, ParamValue]:
+    # An empty cell is a parameter that does not apply, unless it is one of the choices of a parameter that does.
+    for name in space.parents_first:
+        parameter = space[name]
+        is_choice = isinstance(parameter, CategoricalParameter) and "" in parameter.choices
+        if name not in params and is_choice and space.is_active(name, params):
+            params[name] = ""
+    return params
 
 
 def _cell(text: str, read: Callable[[str], Read], *, line: int, column: str) -> Read:
@@ -147,7 +165,7 @@ def _value(text: str, parameter: FloatParameter | IntParameter | CategoricalPara
         return text == "True"
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, (int, float, str)) else text
 

@@ -104,6 +104,12 @@ class Axis:
         """How many grid values there are; None for a continuous parameter."""
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
+    @property
+    def resolution(self) -> int:
+        """About how many values floating point tells apart, both as they are and as coordinates; at least 1."""
+        start, end = (self.scale.forward(edge) for edge in self.edges)
+        return max(1, int(min(_distance(start, end), _distance(self.low, self.high))))
+
     def to_unit(self, value: float) -> float:
         """Unit coordinate in [0, 1] of a natural value within the range."""
         start, end = (self.scale.forward(edge) for edge in self.edges)
@@ -118,6 +124,10 @@ class Axis:
             return self.low if unit <= 0 else self.high if unit >= 1 else min(max(natural, self.low), self.high)
         position = math.floor((natural - self.edges[0]) / self.step)
         return min(grid_value(self.low, self.step, min(max(position, 0), self.num_values - 1)), self.high)
+
+
+def _distance(a: float, b: float) -> float:
+    return (b - a) / math.ulp(max(abs(a), abs(b)))
 
 
 def grid_value(low: float, step: float, position: int) -> float:

@@ -66,6 +66,13 @@ class _Numeric(Model):
                     "move the bound or choose another scale",
                     field=field,
                 )
+        if not SCALES[scale].forward(low) < SCALES[scale].forward(high):
+            raise refusal(
+                high,
+                f"a range whose ends are not one number on scale {scale}",
+                "widen the range, or use scale linear",
+                field="high",
+            )
         if step is not None:
             self._check_step(low, high, scale, step)
 
@@ -93,6 +100,8 @@ class _Numeric(Model):
                 "the last step would not end at high",
                 field="high",
             )
+        if not math.isfinite((high + step / 2) - (low - step / 2)):
+            raise refusal(step, "a step with which the width of the range stays a finite number", field="step")
         for edge in (low - step / 2, high + step / 2):
             if not SCALES[scale].contains(edge):
                 raise refusal(

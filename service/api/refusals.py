@@ -28,6 +28,7 @@ from service.api.examples import PROBLEM
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
+_OURS = ("caviar.contract.", "service.")
 _PUBLIC = frozenset({"/healthz", "/readyz"})
 _WRITES = frozenset({"post", "put", "patch", "delete"})
 # These change nothing that can be in the way of another change.
@@ -91,8 +92,13 @@ def responses(path: str, method: str, operation: dict[str, Any]) -> dict[str, An
 
 def components() -> dict[str, dict[str, Any]]:
     """The parts of the document that refusals refer to: their schemas, and an answer per status."""
-    statuses = sorted({kind.status for kind in kinds() if kind.status != CaviarError.status})
+    statuses = sorted({kind.status for kind in _told()})
     return {"schemas": _schemas(), "responses": {_component(status): _response(status) for status in statuses}}
+
+
+def _told() -> list[type[CaviarError]]:
+    # Those of a worker and of the command line are in the same tree where a process has loaded them too.
+    return [kind for kind in kinds() if kind.status != CaviarError.status and kind.__module__.startswith(_OURS)]
 
 
 def _component(status: int) -> str:
@@ -100,7 +106,7 @@ def _component(status: int) -> str:
 
 
 def _response(status: int) -> dict[str, Any]:
-    those = [kind for kind in kinds() if kind.status == status]
+    those = [kind for kind in _told() if kind.status == status]
     said = " ".join(f"`{kind.code}`: {str(kind.__doc__).splitlines()[0]}" for kind in those)
     first = those[0]
     example = {**PROBLEM, "type": first.problem_type(), "title": first.title, "status": status, "code": first.code}

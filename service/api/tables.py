@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from caviar.contract import cells
+
 CSV = "text/csv"
 DOWNLOADED: dict[str, Any] = {
     "Content-Disposition": {
@@ -17,13 +19,10 @@ DOWNLOADED: dict[str, Any] = {
 }
 """Headers of a file, as the OpenAPI document tells them."""
 
-# A spreadsheet runs a cell that begins so as a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
 
 def safe_cell(cell: object) -> object:
     """A cell that is shown as it is and never run."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    return cells.safe(cell) if isinstance(cell, str) else cell
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
-from caviar.contract.space import Params, ParamValue, Space
+from caviar.contract.space import FloatParameter, Params, ParamValue, Space
 from service.search.mirror import Mirror
 from service.search.parameters import AnyParameter, is_unordered
 from service.search.sampler import SpaceExhausted
@@ -44,7 +44,7 @@ def first_distinct(mirror: Mirror, draws: Iterable[Params]) -> Params:
 def nearby(space: Space, draw: Params) -> Iterator[Params]:
     """All configurations of a space, each once, beginning with the draw.
 
-    A continuous parameter takes about a million values here.
+    A continuous parameter takes about a million values here, or as many as its range has numbers.
     """
     order = space.parents_first
     units = dict(zip(space.names, space.units_of(draw), strict=True))
@@ -70,9 +70,10 @@ def nearby(space: Space, draw: Params) -> Iterator[Params]:
 def _by_distance(parameter: AnyParameter, drawn: ParamValue | None, unit: float) -> Iterator[ParamValue]:
     """Values of a parameter, the drawn one first, then the nearest in its scale's coordinate."""
     count = parameter.num_values
-    if count is None:
+    if isinstance(parameter, FloatParameter) and count is None:
         yield from _continuous(parameter, drawn, unit)
         return
+    count = count or 1
     start = parameter.position(parameter.from_unit(unit) if drawn is None else drawn)
     if is_unordered(parameter):
         yield from (parameter.value_at((start + step) % count) for step in range(count))
@@ -83,10 +84,12 @@ def _by_distance(parameter: AnyParameter, drawn: ParamValue | None, unit: float)
     yield from merge(above, below, key=lambda value: abs(parameter.to_unit(value) - unit))
 
 
-def _continuous(parameter: AnyParameter, drawn: ParamValue | None, unit: float) -> Iterator[ParamValue]:
+def _continuous(parameter: FloatParameter, drawn: ParamValue | None, unit: float) -> Iterator[ParamValue]:
     yield parameter.from_unit(unit) if drawn is None else drawn
-    for step in range(1, _STEPS_PER_RANGE + 1):
-        distance = step / _STEPS_PER_RANGE
+    # Between neighbouring numbers there is nothing: of several such parameters the same few would come without end.
+    num_steps = max(1, min(_STEPS_PER_RANGE, parameter.axis.resolution // 2))
+    for step in range(1, num_steps + 1):
+        distance = step / num_steps
         if unit + distance <= 1:
             yield parameter.from_unit(unit + distance)
         if unit - distance >= 0:

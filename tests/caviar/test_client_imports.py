@@ -145,3 +145,31 @@ def test_a_round_is_opened_by_hand(client: Client) -> None:
     assert client.rounds("rounds").items == [opened]
     with pytest.raises(InvalidRequest, match="one field of the request"):
         client.open_round("rounds", {"learning_rate": {"middle": 1}})
+
+
+@pytest.mark.parametrize(
+    "measurements",
+    [7, [7], [{}], [{"epoch": 1}], [{"epoch": 1, "metrics": []}], [{"epoch": 1, "metrics": {}}], {"a": 1}],
+)
+def test_measurements_that_are_none_are_refused_in_words(measurements: Any) -> None:
+    trial = {"params": {"rate": 0.5}, "measurements": measurements}
+    text = json.dumps({"study": {"metric": {"name": "val_loss", "direction": "minimize"}}, "trials": [trial]})
+    with pytest.raises(InvalidRequest, match="measurements"):
+        read_trials(text, "json", Space.model_validate(MIXED))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" + "9" * 5000 + "]", '{"trials": [}'])
+def test_a_file_that_no_parser_takes_is_refused_in_words(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="no JSON"):
+        read_trials(text, "json", Space.model_validate(MIXED))
+
+
+def test_a_head_line_that_is_no_csv_is_refused_in_words() -> None:
+    with pytest.raises(InvalidRequest, match="line 1 is no CSV"):
+        read_trials('"value', "csv", Space.model_validate(MIXED))
+
+
+def test_an_empty_choice_is_read_back() -> None:
+    space = {"kind": {"type": "categorical", "choices": ["", "a"]}}
+    items = read_trials('value,params.kind\n0.5,""\n0.4,a\n', "csv", Space.model_validate(space)).items or []
+    assert [item.params["kind"] for item in items] == ["", "a"]

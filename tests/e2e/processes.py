@@ -110,20 +110,28 @@ class CaviarProcess:
 class Site:
     """A service and its workers in a folder of their own."""
 
-    def __init__(self, folder: Path, *, database_url: str | None = None, lease_ttl_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str | None = None,
+        lease_ttl_s: float = 3.0,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare a service on a free port.
 
         Args:
             folder: For logs, the worker's state, and the embedded database.
             database_url: Of the service; None for SQLite in the folder.
             lease_ttl_s: Short, so that a loss is noticed soon.
+            settings: Further variables of the environment of the service.
         """
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         database = database_url or f"sqlite:///{folder / 'caviar.db'}"
         flags = ("--port", str(self.port), "--database", database, "--lease-ttl-s", str(lease_ttl_s))
-        self.service = CaviarProcess(folder, "service", "serve", *flags)
+        self.service = CaviarProcess(folder, "service", "serve", *flags, settings=settings)
         self.workers: list[CaviarProcess] = []
         self.client = Client(self.url, TOKEN)
 
@@ -155,9 +163,15 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *, database_url: str | None = None, lease_ttl_s: float = 3.0) -> Iterator[Site]:
+def site(
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    lease_ttl_s: float = 3.0,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Site]:
     """A site, as `Site` describes it, that is gone at the end; after a failure its logs are shown."""
-    made = Site(folder, database_url=database_url, lease_ttl_s=lease_ttl_s)
+    made = Site(folder, database_url=database_url, lease_ttl_s=lease_ttl_s, settings=settings)
     try:
         made.start_service()
         yield made

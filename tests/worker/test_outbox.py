@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from caviar.contract.messages import Finish, Release
 from caviar.contract.states import Outcome
 from tests.worker.wire import measurement
-from worker.outbox import Outbox, Weights
+from worker.outbox import Outbox, OutboxBroken, Weights, open_outbox
 
 DONE = Finish(lease="lease-1-1", outcome=Outcome.COMPLETE)
 
@@ -235,5 +236,30 @@ def test_nothing_is_lost_when_the_worker_is_killed(path: Path) -> None:
 
 def test_another_file_is_refused(path: Path) -> None:
     path.write_text("this is no database, but long enough to look like a file of some kind")
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(OutboxBroken, match="no outbox"):
         Outbox(path)
+
+
+def test_a_damaged_file_is_put_aside_and_the_worker_goes_on(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / "outbox.db").write_bytes(b"SQLite format 3\0" + bytes([number]) * 5000)
+        outbox = open_outbox(tmp_path)
+        assert outbox.trials() == set()
+        outbox.close()
+        assert (tmp_path / f"outbox-broken-{number}.db").read_bytes()[16] == number
+
+
+def test_a_letter_that_cannot_be_read_is_found_when_the_file_is_opened(path: Path) -> None:
+    outbox = Outbox(path)
+    outbox.hold(1, "lease-1-1")
+    outbox.put(measurement(1, 1))
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE measurements SET body = '{}'")
+    with pytest.raises(OutboxBroken):
+        Outbox(path)
+
+
+def test_a_folder_that_takes_nothing_is_no_damage(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        open_outbox(tmp_path / "nowhere")

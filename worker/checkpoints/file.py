@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
+import struct
+import tokenize
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +32,14 @@ FORMAT = 1
 _FACTS = "facts.json"
 _CHECKSUM_BYTES = hashlib.sha256().digest_size * 2
 _CHUNK_BYTES = 1 << 20
+_ENCRYPTED = 1
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_MAX_MESSAGE_CHARACTERS = 500
+# What the readers of ZIP, NPY and JSON raise at something else.
+_BROKEN = (
+    zipfile.BadZipFile, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RecursionError,
+    struct.error, SyntaxError, MemoryError, OverflowError, tokenize.TokenError,
+)  # fmt: skip
 
 UNSEALED = b"0" * _CHECKSUM_BYTES
 """The comment of an archive before its checksum takes this place."""
@@ -104,8 +115,23 @@ def opening(path: Path) -> Iterator[IO[bytes]]:
             yield file
     except FileNotFoundError as error:
         raise CheckpointMissing(f"there is no file {path}") from error
-    except OSError as error:
-        raise CheckpointBroken(f"{path} cannot be read: {error}") from error
+    except (OSError, *_BROKEN) as error:
+        raise CheckpointBroken(f"{path} cannot be read: {error}"[:_MAX_MESSAGE_CHARACTERS]) from error
+
+
+def whole(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipFile:
+    """The same archive, whose members together are no larger than the file.
+
+    Raises:
+        CheckpointBroken: A member is compressed or encrypted, or lies: what is small here could be large in memory.
+    """
+    size_bytes = path.stat().st_size
+    for member in archive.infolist():
+        size_bytes -= member.file_size
+        is_plain = member.compress_type == zipfile.ZIP_STORED and member.compress_size == member.file_size
+        if size_bytes < 0 or not is_plain or member.flag_bits & _ENCRYPTED:
+            raise CheckpointBroken(f"{path} has the member {member.filename!r}, which is not stored as it is")
+    return archive
 
 
 def _pack(file: IO[bytes], content: Content) -> None:
@@ -120,15 +146,28 @@ def _pack(file: IO[bytes], content: Content) -> None:
 
 
 def _unpack(file: IO[bytes], path: Path) -> Content:
-    with zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(file) as opened:
+        archive = whole(opened, path)
         document = json.loads(archive.read(_FACTS))
         if document["format"] != FORMAT:
             raise CheckpointBroken(f"{path} has format {document['format']}, expected {FORMAT}")
         arrays = []
         for number, name in enumerate(document["types"]):
-            with archive.open(f"{number}.npy") as member:
-                arrays.append(npy.read_array(member, allow_pickle=False).view(np.dtype(name)))
+            arrays.append(_array(archive, f"{number}.npy", path).view(np.dtype(name)))
     return Content(arrays, document["facts"])
+
+
+def _array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
+    with archive.open(name) as member:
+        read_header = _HEADERS[npy.read_magic(member)]
+        shape, _, dtype = read_header(member)
+        # NumPy would make room for what the header says before it finds out how little there is.
+        num_bytes = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or min(shape, default=0) < 0 or member.tell() + num_bytes != archive.getinfo(name).file_size:
+            raise CheckpointBroken(f"{path} has the array {name} of {dtype} {shape}, which it does not hold")
+    with archive.open(name) as member:
+        array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
+    return array
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:

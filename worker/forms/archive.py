@@ -56,11 +56,12 @@ def unpack(path: Path, folder: Path, expected: Mapping[str, Any]) -> dict[str, A
         CheckpointBroken: It is not whole, or no checkpoint of a function.
         CheckpointForeign: A fact is another one.
     """
-    with file.opening(path) as sealed, zipfile.ZipFile(sealed) as archive:
+    with file.opening(path) as sealed, zipfile.ZipFile(sealed) as opened:
+        archive = file.whole(opened, path)
         document = json.loads(archive.read(_FACTS))
         if document.get("format") != FORMAT or document.get("form") != "function":
             raise CheckpointForeign(f"{path} is no checkpoint of a function of format {FORMAT}")
-        facts: dict[str, Any] = document["facts"]
+        facts: dict[str, Any] = dict(document["facts"])
         for name, value in expected.items():
             if facts.get(name) != value:
                 raise CheckpointForeign(f"{path} has the {name} {facts.get(name)}, expected {value}")

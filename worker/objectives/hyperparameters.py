@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from caviar.contract.model import Scalar
 from caviar.contract.scales import grid_value
 
+_MAX_VALUES = 1024
 Sampling = Literal["linear", "log", "reverse_log"]
 _SAMPLINGS: dict[str, Sampling] = {"linear": "linear", "log": "log", "reverse_log": "reverse_log"}
 
@@ -266,8 +267,10 @@ def _grid(kind: str, low: float, high: float, step: float | None, sampling: str)
         num_steps = math.floor((high - low) / step + 1e-9)
         # More than these are no choices to go through one by one.
         positions = range(num_steps + 1)
-        return None if num_steps >= 1024 else tuple(grid_value(low, step, position) for position in positions)
+        return None if num_steps >= _MAX_VALUES else tuple(grid_value(low, step, position) for position in positions)
     num_steps = math.floor(math.log(high / low, step) + 1e-8)
+    if num_steps >= _MAX_VALUES:
+        raise ValueError(f"received step {step} from {low} to {high}, expected a factor with fewer than 1024 values")
     values = [low * step**position for position in range(num_steps + 1)]
     if sampling == "reverse_log":
         values = [high + low - value for value in reversed(values)]

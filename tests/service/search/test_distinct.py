@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caviar.contract.space import Params, Space
+from caviar.contract.study import StudySpec
 from service.search.distinct import first_distinct, nearby
 from service.search.mirror import Mirror
 from service.search.registry import SAMPLERS, build_sampler
@@ -108,3 +110,17 @@ def test_a_continuous_parameter_always_has_another_value() -> None:
     for _ in range(5):
         add(mirror, first_distinct(mirror, [draw]))
     assert len({tuple(trial.units) for trial in mirror.trials}) == 5
+
+
+def test_a_space_of_neighbouring_numbers_is_gone_through_and_then_exhausted() -> None:
+    low = 0.5
+    narrow = {"type": "float", "low": low, "high": math.nextafter(low, 1.0)}
+    spec = StudySpec.model_validate(
+        {"name": "s", "objective": {"name": "o"}, "space": dict.fromkeys("abc", narrow), "strategy": {"kind": "random"}}
+    )
+    sampler, mirror = build_sampler(spec), Mirror(spec)
+    for number in range(8):
+        mirror.add(number, number + 1, sampler.propose(mirror, number).params)
+    assert len({tuple(trial.params.values()) for trial in mirror.trials}) == 8
+    with pytest.raises(SpaceExhausted):
+        sampler.propose(mirror, 8)

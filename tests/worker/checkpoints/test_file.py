@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import zipfile
 from pathlib import Path
 
@@ -92,3 +93,47 @@ def test_nothing_in_it_is_pickled(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["facts.json", *(f"{number}.npy" for number in range(len(ARRAYS)))]
         assert all(b"'descr': '|O'" not in archive.read(name) for name in archive.namelist())
+
+
+def _forge(path: Path, header: bytes, *, compression: int = zipfile.ZIP_STORED, types: object = ("float32",)) -> None:
+    """A sealed archive whose only array is what somebody else has made."""
+    with file.sealing(path) as draft, zipfile.ZipFile(draft, "w", compression) as archive:
+        archive.comment = file.UNSEALED
+        archive.writestr("facts.json", json.dumps({"format": file.FORMAT, "types": types, "facts": {}}))
+        archive.writestr("0.npy", header)
+
+
+def _header(described: str) -> bytes:
+    return b"\x93NUMPY\x01\x00\x76\x00" + described.encode().ljust(117) + b"\n"
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': 7, }",
+        "{'descr': __import__('os'), 'fortran_order': False, 'shape': (), }",
+        "{",
+    ],
+)
+def test_an_array_that_lies_about_itself_takes_no_memory(path: Path, described: str) -> None:
+    _forge(path, _header(described) + b"cos\nsystem\n(S'true'\ntR.")
+    with pytest.raises(CheckpointBroken):
+        file.read(path)
+
+
+def test_a_file_that_grows_when_it_is_unpacked_is_refused(path: Path) -> None:
+    _forge(path, b"\0" * 50_000_000, compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(CheckpointBroken, match="not stored as it is"):
+        file.read(path)
+
+
+@pytest.mark.parametrize("types", ["O", ["O"], [[]], ["nonsense"], [1], None, ["float32"] * 3])
+def test_types_that_no_array_has_are_refused(path: Path, types: object) -> None:
+    good = _header("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }") + b"\0" * 4
+    _forge(path, good, types=types)
+    with pytest.raises(CheckpointBroken):
+        file.read(path)
