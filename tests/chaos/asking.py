@@ -11,8 +11,9 @@ from caviar import Client
 from tests.chaos.books import Row, Rows
 from tests.chaos.checks import Breach
 
-# The service defends itself against each of these, but none of them should ever come.
+# That the database is away is told to those who ask, and what the clockwork does is then done later.
 _OUTAGES = ("Unavailable", "repeat the request later")
+# The service defends itself against each of these, but none of them should ever come.
 _ALARMS = ("search.disagrees", "artifacts.damaged", "writer.publishing_failed", "writer.failed", "clockwork.failed")
 
 
@@ -77,6 +78,5 @@ def look_at_logs(folder: Path) -> Iterator[Breach]:
     """Nothing went wrong inside that the services only noted."""
     for path in sorted(folder.glob("service-*.log")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            # That the database is away is told to those who ask, and what the clockwork does is then done later.
             if any(alarm in line for alarm in _ALARMS) and not any(word in line for word in _OUTAGES):
                 yield Breach("errors", f"{path.name}: {line[:500]}")

@@ -82,7 +82,7 @@ class Child:
 
     def _start(self) -> None:
         self._was_up = self._is_ending = False
-        self._process = _NURSERY.Process(target=_live, args=self._begin, name=self.name)
+        self._process = _NURSERY.Process(target=_live, args=self._begin, name=self.name, daemon=True)
         self._process.start()
 
     async def until_up(self, deadline_s: float) -> bool:
