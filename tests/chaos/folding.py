@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from caviar.contract.states import FINISHED, TrialState
+from caviar.contract.states import FINISHED, StudyState, TrialState
 from tests.chaos.books import Row
 
 Problem = tuple[str, str]
@@ -105,6 +105,8 @@ class Fold:
             yield "held_twice", f"it was {trial.state} in attempt {trial.attempt}"
         if data["attempt"] != trial.attempt + 1:
             yield "held_twice", f"expected attempt {trial.attempt + 1}"
+        if self.state != StudyState.RUNNING:
+            yield "budgets", f"the study is {self.state}"
         trial.state, trial.attempt, trial.stop_reason = TrialState.RUNNING, data["attempt"], None
         trial.curve = {epoch: point for epoch, point in trial.curve.items() if epoch < data["first_epoch"]}
         num_running = sum(one.state == TrialState.RUNNING for one in self.trials.values())

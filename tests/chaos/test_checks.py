@@ -119,6 +119,12 @@ def _exceed_retries(story: Story) -> None:
     _event(story, "study_created")["spec"]["retries"] = 0
 
 
+def _start_while_paused(story: Story) -> None:
+    events = story.rows.events[STUDY]
+    paused = {"study_id": STUDY, "seq": 0, "kind": "study_changed", "data": {"state": "paused", "end_reason": None}}
+    events.insert(next(i for i, event in enumerate(events) if event["kind"] == "trial_started"), paused)
+
+
 def _leave_gap(story: Story) -> None:
     del story.rows.events[STUDY][1]
     story.emit("trial_annotated")
@@ -204,6 +210,7 @@ COOKED = {
     "too many epochs": (_exceed("max_total_epochs", 4), "budgets"),
     "too many at once": (_exceed("max_parallel", 1), "budgets"),
     "too many retries": (_exceed_retries, "budgets"),
+    "a trial begun in a paused study": (_start_while_paused, "budgets"),
     "a gap in the feed": (_leave_gap, "feed"),
     "an event that is not there yet": (_drop_last_event, "feed"),
     "another state of a study": (_change("studies", STUDY, "state", "stopped"), "feed"),
