@@ -48,6 +48,7 @@ from service.api.guards.proxies import Proxies
 from service.api.guards.rates import Limits, Rates, Strangers
 from service.api.guards.sites import Sites
 from service.api.guards.tls import server_context
+from service.api.leaving import Leaving
 from service.api.metrics_routes import Scrapers, Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
@@ -373,7 +374,7 @@ def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: li
     app = create_app(settings, clock=clock)
     tls = server_context(settings.tls_cert, settings.tls_key)
     config = uvicorn.Config(
-        app,
+        Leaving(app),
         host=settings.host,
         port=settings.port,
         log_config=None,

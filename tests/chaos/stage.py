@@ -129,7 +129,9 @@ class Stage:
         while time.monotonic() < deadline:
             with contextlib.suppress(Broken):
                 status, answer = await self.wire.call("GET", "/workers")
-                if status == 200 and answer is not None and len(answer["items"]) >= self.plan.num_workers:
+                # One whose answer was slow in coming may have registered twice.
+                names = {item["name"] for item in answer["items"]} if status == 200 and answer is not None else set()
+                if len(names) >= self.plan.num_workers:
                     return True
             await asyncio.sleep(0.2)
         return False
