@@ -25,6 +25,7 @@ from service.store.copies import postgres, sqlite
 from service.store.copies.folder import BackupFolder, digest
 from service.store.copies.occupancy import is_empty
 from service.store.engine import connect, parse_url, write
+from service.store.sole import alone
 from service.store.transaction import Record, Transaction
 from service.use_cases import backing_up, ending
 
@@ -83,7 +84,8 @@ def restore(
         lost, num_requeued = _prepare(staged, manifest, store, accepts_loss=accepts_loss)
         former = None
         if database is not None:
-            former = sqlite.put_in_place(staged, database)
+            with alone(database_url):
+                former = sqlite.put_in_place(staged, database)
         else:
             postgres.copy_in(staged, database_url, is_replacing=is_replacing)
     if former is not None and was_empty:

@@ -171,6 +171,7 @@ def site(
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
     """A site, as `Site` describes it, that is gone at the end; after a failure its logs are shown."""
+    folder.mkdir(parents=True, exist_ok=True)
     made = Site(folder, database_url=database_url, lease_ttl_s=lease_ttl_s, settings=settings)
     try:
         made.start_service()

