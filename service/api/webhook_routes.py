@@ -30,7 +30,7 @@ async def create_webhook(
     service: CurrentService, sender: CurrentSender, body: NewWebhook, response: Response
 ) -> SecretShown:
     """Have other services told of studies. A secret that is made is shown in this answer and never again."""
-    await sender.check(body.url)
+    await webhooks.check_address(service, sender, body.url)
     response.headers["Cache-Control"] = "no-store"
     return await service.submit(lambda tx: webhooks.create(tx, body))
 
@@ -55,7 +55,7 @@ async def edit_webhook(
 ) -> WebhookView:
     """Change a webhook, or turn it off and on. Fields that are left out stay; null for `studies` means all."""
     if body.url is not None:
-        await sender.check(body.url)
+        await webhooks.check_address(service, sender, body.url)
     return await service.submit(lambda tx: webhooks.edit(tx, webhook_id, body))
 
 

@@ -99,7 +99,8 @@ def _new_best(study: ToldStudy, best: ToldTrial | None, _rule: ToldRule | None) 
 def _study_done(study: ToldStudy, best: ToldTrial | None, _rule: ToldRule | None) -> str:
     counts: Mapping[TrialState, int] = study.counts or {}
     told = ", ".join(f"{num} {state}" for state, num in counts.items())
-    ended = f"{study.name} is {study.state} ({study.end_reason}) after {study.num_trials} trials ({told})"
+    ended = f"{study.name} is {study.state} ({study.end_reason}) after {study.num_trials} trials"
+    ended += f" ({told})" if told else ""
     return f"{ended}; best {_value(study, best)}." if best else f"{ended}; no trial has a value."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from collections.abc import Sequence
@@ -25,13 +26,31 @@ from caviar.contract.webhooks import (
 )
 from service.domain import destinations, news
 from service.domain.principal import WILDCARD, Principal, Right, Role, Scope
+from service.outbound.sender import Sender
 from service.store import deliveries, webhooks
 from service.store.transaction import Record, Transaction
 from service.use_cases import access, auditing
 from service.use_cases.announcing import Announcer
+from service.use_cases.service import Service
 
 MAX_WEBHOOKS = 100
 _SECRET_BYTES = 32
+
+
+async def check_address(service: Service, sender: Sender, url: str) -> None:
+    """See to it that the one who acts may have webhooks, and that they may send to an address.
+
+    Raises:
+        Forbidden: Who acts may have none; nothing was looked up (403).
+        InvalidRequest: The address cannot be used (422).
+    """
+    await asyncio.to_thread(_require, service)
+    await sender.check(url)
+
+
+def _require(service: Service) -> None:
+    with service.reading() as tx:
+        access.check(tx, Right.CONTROL)
 
 
 def create(tx: Transaction, body: NewWebhook) -> SecretShown:

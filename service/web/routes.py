@@ -25,6 +25,7 @@ from service.web.pages import (
     timeline,
     trial,
     trial_edit,
+    webhooks,
     workers,
     zoom,
 )
@@ -50,6 +51,7 @@ _PAGES = (
     trial,
     trial_edit,
     workers,
+    webhooks,
     login,
     files,
 )

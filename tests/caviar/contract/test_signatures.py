@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
+import time
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -88,3 +92,19 @@ def test_what_is_no_secret_is_refused_without_being_repeated(secret: str) -> Non
     with pytest.raises(ValueError, match="expected whsec_") as refused:
         secret_key(secret)
     assert len(secret) <= len("whsec_") or secret not in str(refused.value)
+
+
+def test_the_lines_of_the_documents_check_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    monkeypatch.setattr(time, "time", NOW.timestamp)
+    is_genuine = names["is_genuine"]
+    headers = signed_headers([OTHER, SECRET], "msg_1", int(NOW.timestamp()), BODY)
+    assert is_genuine(headers, BODY, SECRET)
+    assert is_genuine(headers, BODY, OTHER)
+    assert not is_genuine(headers, BODY + b" ", SECRET)
+    assert not is_genuine(headers | {"webhook-id": "msg_2"}, BODY, SECRET)
+    old = signed_headers([SECRET], "msg_1", int(NOW.timestamp()) - 301, BODY)
+    assert not is_genuine(old, BODY, SECRET)

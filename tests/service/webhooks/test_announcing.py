@@ -59,7 +59,7 @@ def test_a_study_that_is_stopped_without_a_value_is_told(post: Post) -> None:
     [only] = post.deliveries(webhook)
     assert only["payload"]["data"]["study"]["end_reason"] == "stopped"
     assert only["payload"]["data"]["best"] is None
-    assert "no trial has a value" in only["payload"]["text"]
+    assert f"{name} is stopped (stopped) after 0 trials; no trial has a value." in only["payload"]["text"]
 
 
 def test_best_values_that_come_soon_are_one_message_with_the_newest(post: Post) -> None:
