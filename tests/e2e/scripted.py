@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from caviar.contract.messages import Assignment, Claim, Finish, Measurement, RegisterWorker, Report
+from caviar.contract.messages import Assignment, Claim, Claimed, Finish, Measurement, RegisterWorker, Report
 from caviar.contract.states import Decision, Outcome
 from tests.e2e.processes import TOKEN, Site
 from worker.api import WorkerApi
@@ -27,12 +27,16 @@ class ScriptedWorker:
     def train(self, limit: int) -> int:
         """Train trials until there are none or the limit is reached; returns how many."""
         for done in range(limit):
-            self._num_claims += 1
-            claimed = self._api.claim(self._id, Claim(request_id=f"{self._id}-{self._num_claims}"))
+            claimed = self.claim()
             if not claimed.assigned:
                 return done
             self._train_one(claimed.assigned[0])
         return limit
+
+    def claim(self) -> Claimed:
+        """Ask for a trial."""
+        self._num_claims += 1
+        return self._api.claim(self._id, Claim(request_id=f"{self._id}-{self._num_claims}"))
 
     def _train_one(self, trial: Assignment) -> None:
         for epoch in range(trial.first_epoch, trial.max_epochs + 1):
