@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import partial
 
 from starlette.types import Message, Receive, Scope
 
@@ -24,6 +23,7 @@ MAX_VALUES = 2_000_000
 # The parser of larger bodies would hold up everybody else.
 _LONG_BYTES = 256 * 1024
 _MAX_DIGITS = 15
+_JSON = b"application/json"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WIRE_ENDINGS = (":claim", ":heartbeat", ":finish", ":release", "/measurements", "/workers")
 
@@ -47,11 +47,15 @@ def watched(scope: Scope, facts: Facts, receive: Receive) -> Receive:
     path: str = scope["path"]
     if scope["method"] == "PUT" and FILES.fullmatch(path):
         return receive
-    limit = LARGE_BODY_BYTES if LARGE.fullmatch(path) else SMALL_BODY_BYTES
     length = facts.get(b"content-length")
-    if length is not None and length.isdigit() and (len(length) > _MAX_DIGITS or int(length) > limit):
-        raise _too_large(limit)
-    is_json = b"json" in (facts.get(b"content-type") or b"").lower()
+    if length is not None and length.isdigit() and len(length) <= _MAX_DIGITS and int(length) <= SMALL_BODY_BYTES:
+        limit = SMALL_BODY_BYTES
+    else:
+        limit = LARGE_BODY_BYTES if LARGE.fullmatch(path) else SMALL_BODY_BYTES
+        if length is not None and length.isdigit() and (len(length) > _MAX_DIGITS or int(length) > limit):
+            raise _too_large(limit)
+    kind = facts.get(b"content-type")
+    is_json = kind is not None and (kind == _JSON or b"json" in kind.lower())
     return _watching(receive, limit, is_json=is_json, is_wire=path.endswith(_WIRE_ENDINGS))
 
 
@@ -67,12 +71,16 @@ def _watching(receive: Receive, limit: int, *, is_json: bool, is_wire: bool) -> 
             num_bytes += len(part)
             if num_bytes > limit:
                 raise _too_large(limit)
-            if is_json:
-                parts.append(part)
-                if not message.get("more_body", False):
-                    # Programs write the worker wire many times a second; of a repeated key there the last counts.
-                    await _look_at(b"".join(parts), is_wire=is_wire)
-                    parts.clear()
+            if not is_json:
+                return message
+            parts.append(part)
+            if not message.get("more_body", False):
+                # Programs write the worker wire many times a second; of a repeated key there the last counts.
+                if is_wire or num_bytes <= _LONG_BYTES:
+                    check_json(b"".join(parts), may_repeat_keys=is_wire)
+                else:
+                    await asyncio.to_thread(check_json, b"".join(parts), may_repeat_keys=is_wire)
+                parts.clear()
         return message
 
     return watching
@@ -82,21 +90,14 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"received a body of more than {limit} bytes, expected fewer; send fewer items per request")
 
 
-async def _look_at(body: bytes, *, is_wire: bool) -> None:
-    check = partial(check_json, body, may_repeat_keys=is_wire)
-    if len(body) > _LONG_BYTES and not is_wire:
-        await asyncio.to_thread(check)
-    else:
-        check()
-
-
 def check_json(body: bytes, *, may_repeat_keys: bool) -> None:
     """Refuse JSON that costs more than it can be worth.
 
     Raises:
         InvalidRequest: It is nested too deeply, has too many values, or a key twice (422).
     """
-    if (found := nesting.num_values(body)) > MAX_VALUES:
+    # There are fewer values than bytes.
+    if len(body) > MAX_VALUES and (found := nesting.num_values(body)) > MAX_VALUES:
         raise _refused(f"up to {found} values", f"at most {MAX_VALUES}; send fewer items per request")
     if nesting.is_deeper(body, MAX_DEPTH):
         raise _refused("lists and objects nested deeper", f"at most {MAX_DEPTH} of them in each other")

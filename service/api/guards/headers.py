@@ -38,10 +38,9 @@ def complete(message: Message, further: list[tuple[bytes, bytes]]) -> None:
     """
     own = list(message.get("headers", ()))
     # Header names of our framework are in lower case already.
-    given = _NAMES.intersection([name for name, _ in own])
-    own.extend([pair for pair in ALWAYS if pair[0] not in given] if given else ALWAYS)
-    if further:
-        own.extend(further)
+    given = [name for name, _ in own if name in _NAMES]
+    own += [pair for pair in ALWAYS if pair[0] not in given] if given else ALWAYS
+    own += further
     message["headers"] = own
 
 
