@@ -122,7 +122,10 @@ class People:
         name = "trained" if is_real else OBJECTIVE
         # What is open when the faults are over is trained to its end, for which a short run has no time.
         size = 24 if self._stage.plan.minutes >= _LONG_MIN else 8
-        budget = {"max_trials": 8 if is_real else size, "max_epochs": 4 if is_real else 9, **limits}
+        budget = {"max_trials": size, "max_epochs": 9, **limits}
+        if is_real:
+            # There are few real workers, each with one slot.
+            budget |= {"max_trials": 8, "max_epochs": 4}
         return {
             "name": f"chaos-{number}",
             "objective": {"name": name, "config": {"epoch_s": 0.1} if is_real else {}},
