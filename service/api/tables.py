@@ -10,6 +10,7 @@ from typing import Any
 from caviar.contract import cells
 
 CSV = "text/csv"
+_ENDING = "\r\n"
 DOWNLOADED: dict[str, Any] = {
     "Content-Disposition": {
         "description": "Name under which a browser stores the file.",
@@ -27,7 +28,13 @@ def safe_cell(cell: object) -> object:
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
     """Rows as lines of CSV."""
+    # Python quotes a carriage return only where lines end with one; ours end with a line feed all the same.
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
-    return buffer.getvalue()
+    writer = csv.writer(buffer, lineterminator=_ENDING)
+    lines = []
+    for row in rows:
+        writer.writerow([safe_cell(cell) for cell in row])
+        lines.append(buffer.getvalue().removesuffix(_ENDING))
+        buffer.seek(0)
+        buffer.truncate()
+    return "".join(f"{line}\n" for line in lines)

@@ -13,6 +13,7 @@ from caviar.client.files import read_trials
 from caviar.contract.errors import InvalidRequest
 from caviar.contract.space import Space
 from caviar.contract.study import ImportTrials
+from service.api.tables import csv_lines
 from tests.caviar.trainer import STUDY, Trainer, study
 
 MIXED = {
@@ -173,3 +174,11 @@ def test_an_empty_choice_is_read_back() -> None:
     space = {"kind": {"type": "categorical", "choices": ["", "a"]}}
     items = read_trials('value,params.kind\n0.5,""\n0.4,a\n', "csv", Space.model_validate(space)).items or []
     assert [item.params["kind"] for item in items] == ["", "a"]
+
+
+@pytest.mark.parametrize("choice", ["\r", "a\rb", "\n", "a\r\nb", '"', "a,b", "'=1", "''", "\u2028", " "])
+def test_a_choice_with_signs_of_the_table_is_read_back(choice: str) -> None:
+    space = {"kind": {"type": "categorical", "choices": [choice]}}
+    text = csv_lines([["value", "params.kind"], [0.5, choice], [-0.25, choice]])
+    items = read_trials(text, "csv", Space.model_validate(space)).items or []
+    assert [(item.value, item.params["kind"]) for item in items] == [(0.5, choice), (-0.25, choice)]

@@ -23,7 +23,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from tests.hostile.targets import MODULES, close, load, names
 
 _KEPT = Path(".hypothesis/hostile")
-_PORTION = 2000
+_PORTION = 200
 _EXIT_S = 120.0
 
 
