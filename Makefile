@@ -73,7 +73,7 @@ COMPILE = env -u UV_INDEX -u UV_FIND_LINKS UV_NO_CONFIG=1 $(BIN)/uv pip compile 
 
 constraints: setup ## pin the newest allowed versions of everything, with hashes
 	$(COMPILE) --extra dev -o constraints.txt pyproject.toml
-	$(COMPILE) --extra service --extra postgres --constraint constraints.txt -o constraints/service.txt pyproject.toml
+	$(COMPILE) --extra service --extra postgres --extra oidc --extra otel --constraint constraints.txt -o constraints/service.txt pyproject.toml
 	$(COMPILE) --extra worker-cpu --constraint constraints.txt -o constraints/worker-cpu.txt pyproject.toml
 	$(COMPILE) --extra worker-gpu --constraint constraints.txt -o constraints/worker-gpu.txt pyproject.toml
 	echo hatchling | $(COMPILE) --constraint constraints.txt -o constraints/build.txt -

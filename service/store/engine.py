@@ -105,6 +105,8 @@ def connect(database_url: str, *, pool_size: int = 10, patience_s: float = PATIE
         "json_deserializer": orjson.loads,
         "pool_size": pool_size,
         "max_overflow": pool_size,
+        # Errors of the driver go to the log, and parameters may be secrets.
+        "hide_parameters": True,
     }
     if url.drivername == "sqlite":
         options["connect_args"] = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}

@@ -24,7 +24,7 @@ _WIRE_ENDINGS = ("/measurements", ":claim", ":heartbeat", ":finish", ":release")
 _STREAM_ENDINGS = ("/events", "/live")
 _CLAIM_ENDING = ":claim"
 # One that is answered, and others that a worker which hung up no longer waits for.
-_MAX_CLAIMS_PER_WORKER = 4
+_MAX_CLAIMS_PER_WORKER = 16
 _MAX_KNOWN = 10_000
 _PROVEN_S = 60.0
 _SIGN_IN = "/login"
