@@ -21,7 +21,11 @@ from tests.house.repository import PACKAGES, ROOT, files, python_files, relative
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PIN_FILES = [ROOT / "constraints.txt", *sorted((ROOT / "constraints").glob("*.txt"))]
 # What each package may import beyond the base, by the extras that it is installed with.
-EXTRAS_OF = {"caviar": [], "service": ["service", "postgres"], "worker": ["worker-cpu", "worker", "jax", "ray"]}
+EXTRAS_OF = {
+    "caviar": [],
+    "service": ["service", "postgres", "oidc", "otel"],
+    "worker": ["worker-cpu", "worker", "jax", "ray", "otel"],
+}
 # Distributions that are a part of another one and pinned by it.
 PARTS = {"pydantic-core": "pydantic"}
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -83,7 +87,7 @@ def test_every_pin_is_exact_and_hashed(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "extras"),
-    [("constraints.txt", ["dev"]), ("constraints/service.txt", ["service", "postgres"]),
+    [("constraints.txt", ["dev"]), ("constraints/service.txt", ["service", "postgres", "oidc", "otel"]),
      ("constraints/worker-cpu.txt", ["worker-cpu"]), ("constraints/worker-gpu.txt", ["worker-gpu"])],
 )  # fmt: skip
 def test_every_requirement_is_pinned_within_its_bounds(path: str, extras: list[str]) -> None:

@@ -135,7 +135,7 @@ async def _streams() -> None:
         await rates(scope, _nothing, send)  # type: ignore[arg-type]
 
     calls = [("/studies/x/live", 1), ("/api/v1/studies/x/events", 1), ("/studies/x/live", 1), ("/studies/x/live", 2)]
-    calls += [("/studies/x/live", 3)] + [("/api/v1/workers/w:claim", 4)] * 5
+    calls += [("/studies/x/live", 3)] + [("/api/v1/workers/w:claim", 4)] * 17
     tasks = [asyncio.ensure_future(call(*one)) for one in calls]
     for _ in range(3):
         await asyncio.sleep(0)
