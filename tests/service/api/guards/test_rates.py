@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -121,7 +122,7 @@ async def _streams() -> None:
     async def lasting(scope: Scope, receive: Receive, send: Send) -> None:
         await opened.wait()
 
-    rates = Rates(lasting, limits=LIMITS)
+    rates = Rates(lasting, limits=replace(LIMITS, worker_requests_per_s=0.0))
     told: list[int] = []
 
     async def call(path: str, token_id: int) -> None:
