@@ -51,14 +51,13 @@ def _settings(**changes: Any) -> settings:
 
 
 def _drawn(name: str, end: float) -> None:
-    target, began, number = load(name), time.monotonic(), 0
+    began, count = time.monotonic(), [0]
+    # Hypothesis learns within a portion, and the next one begins elsewhere.
+    portion = _settings(max_examples=_PORTION, phases=(Phase.reuse, Phase.generate, Phase.target, Phase.shrink))
+    target = _counting(portion(load(name)), count)
     while time.monotonic() < end:
-        count = [0]
-        # Hypothesis learns within a portion, and the next one begins elsewhere.
-        portion = _settings(max_examples=_PORTION, phases=(Phase.reuse, Phase.generate, Phase.target, Phase.shrink))
-        _counting(seed(time.time_ns())(portion(target)), count)()
-        number += count[0]
-        _tell(name, number, time.monotonic() - began)
+        seed(time.time_ns())(target)()
+        _tell(name, count[0], time.monotonic() - began)
 
 
 def _counting(test: Callable[[], None], count: list[int]) -> Callable[[], None]:
