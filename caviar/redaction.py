@@ -14,11 +14,12 @@ _PATTERNS = tuple(
         (r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", (r"\1 ", "")),
         (r"\b(token|code|state|secret|password|caviar_session|lease)=[^\s&;,'\"]+", (r"\1=", "")),
         (r"(['\"](?:token|secret|password|lease)['\"]\s*:\s*['\"])[^'\"]+", (r"\1", "")),
+        (r"\bcvr_[\w-]{16,}", ("", "")),
         (r"(\w://[^\s:/@]*:)[^\s@/]+@", (r"\1", "@")),
     )
 )
 # A line that holds none of these holds no secret that the patterns know.
-_SIGNS = re.compile(r"bearer|basic|=|://|['\"]\s*:", re.IGNORECASE)
+_SIGNS = re.compile(r"bearer|basic|cvr_|=|://|['\"]\s*:", re.IGNORECASE)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -26,6 +26,7 @@ from service import logs, tracing
 from service.api import (
     analysis_routes,
     artifact_routes,
+    audit_routes,
     curve_routes,
     event_routes,
     export_routes,
@@ -36,6 +37,7 @@ from service.api import (
     progress_routes,
     ranking_routes,
     study_routes,
+    token_routes,
     trial_routes,
     webhook_routes,
     worker_routes,
@@ -74,6 +76,7 @@ from service.use_cases.service import Clock, Service, utc_now
 from service.web.errors import error_page
 from service.web.freshness import Freshness
 from service.web.live.hub import Hub
+from service.web.login import new_attempts
 from service.web.routes import router as web_router
 
 _log = structlog.get_logger(__name__)
@@ -91,6 +94,8 @@ _API_ROUTES = (
     event_routes,
     export_routes,
     webhook_routes,
+    token_routes,
+    audit_routes,
 )
 _SHUTDOWN_S = 5
 _TICKS_PER_SWEEP = round(SWEEP_S / 0.1)
@@ -146,6 +151,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     app.state.readiness = Readiness(service, head=migrations.head, clockwork_age_s=partial(_clockwork_age_s, app))
     app.state.exposition = Exposition(service, app.state.requests, partial(_pages, app.state.live))
     app.state.leading = _leading(app, settings)
+    app.state.sign_ins = new_attempts()
     for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)

@@ -9,6 +9,7 @@ import typer
 import caviar
 from caviar.cli import (
     archive,
+    audit,
     db,
     demo,
     export,
@@ -50,6 +51,7 @@ app.command("weights")(weights.weights)
 app.add_typer(workers.app, name="workers")
 app.add_typer(token.app, name="token")
 app.add_typer(webhook.app, name="webhook")
+app.command("audit")(audit.audit)
 app.add_typer(db.app, name="db")
 
 

@@ -13,6 +13,7 @@ from caviar.client.bodies import as_json, checked, import_bodies, study_body
 from caviar.client.connection import Clock, Connection, Query
 from caviar.client.downloads import download
 from caviar.client.events import PATIENCE_S, follow
+from caviar.client.tokens import TokenRequests
 from caviar.client.webhooks import WebhookClient
 from caviar.contract.analysis import Importances, ReplayView
 from caviar.contract.catalogue import StudyComparison
@@ -51,7 +52,7 @@ from caviar.contract.views import (
 _PAGE = 500
 
 
-class Client:
+class Client(TokenRequests):
     """A synchronous client of one Caviar service; safe to share among threads.
 
     Every method raises the errors of `caviar.contract.errors`: `Unavailable` if the service cannot be reached,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import time
+import re
+from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
@@ -12,34 +13,55 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from caviar.contract.errors import CaviarError, Forbidden, Unauthorized
+from caviar.contract.errors import CaviarError, Forbidden, Unauthorized, Unavailable
+from service.api import guarding
 from service.api.problems import answer
-from service.domain.principal import Principal
+from service.domain.principal import Origin, Principal, Role
 from service.use_cases import identity
 from service.use_cases.service import Service
 
 COOKIE = "caviar_session"
+FORM_TOKEN_HEADER = "X-CSRF-Token"
 PUBLIC_PATHS = frozenset({"/login", "/healthz", "/readyz"})
-PUBLIC_PREFIX = "/static/"
+PUBLIC_PREFIXES = ("/static/", "/share/")
+# All that a worker's token opens, whatever a route may forget to check.
+_WIRE = re.compile(
+    r"/api/v1/(?:workers(?:/[^/]+:(?:claim|heartbeat))?|measurements|whoami"
+    r"|trials/[^/]+(?::(?:finish|release)|/checkpoints/[^/]+|/weights))|/logout(?:/everywhere)?"
+)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# How long a token that was found valid is not looked up again; the price is that a revoked one works this much longer.
-_REMEMBERED_S = 5.0
-_MAX_REMEMBERED = 10_000
 
 
 def is_public(path: str) -> bool:
     """Whether a path may be reached without signing in."""
-    return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIX)
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who calls, and by what.
+
+    Attributes:
+        principal: Who it is.
+        digest: Of the secret.
+        secret: Of the session; None without one.
+    """
+
+    principal: Principal
+    digest: str
+    secret: str | None = None
 
 
 class Authentication:
-    """ASGI middleware that puts the `Principal` of each request into its state, or refuses the request."""
+    """ASGI middleware that puts the `Principal` of each request into its state, or refuses the request.
+
+    Of a browser's session, the state also holds `form_token`, which its forms and scripts must carry to write.
+    """
 
     def __init__(self, app: ASGIApp, *, service: Service) -> None:
         """Guard an application."""
         self._app = app
         self._service = service
-        self._remembered: dict[str, tuple[float, Principal]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
@@ -48,49 +70,74 @@ class Authentication:
             return
         if scope["type"] != "http":
             raise RuntimeError(f"received a {scope['type']} connection, expected http")
+        is_safe = scope["method"] in _SAFE_METHODS
         try:
-            scope.setdefault("state", {})["principal"] = await self._principal(HTTPConnection(scope))
+            connection = HTTPConnection(scope)
+            caller = await self._caller(connection)
+            if caller.principal.role is Role.WORKER and _WIRE.fullmatch(scope["path"]) is None:
+                raise Forbidden(
+                    "the role worker may only do what the worker protocol needs; use a token of another role"
+                )
+            if caller.secret is not None and not is_safe:
+                receive = await _require_own_page(connection, caller.secret, receive)
         except CaviarError as error:
             await _refuse(error, Request(scope))(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        state = scope.setdefault("state", {})
+        state["principal"] = caller.principal
+        if not is_safe and caller.principal.role is not Role.WORKER:
+            # What people change is written down together with where the request came from.
+            state["principal"] = caller.principal.coming_from(Origin.of(scope))
+        if caller.secret is not None:
+            state["form_token"] = identity.form_token(caller.secret)
+        if is_safe:
+            await guarding.watched(self._app, scope, receive, send, lambda: self._may_go_on(caller))
+        else:
+            await self._app(scope, receive, send)
 
-    async def _principal(self, connection: HTTPConnection) -> Principal:
+    async def _caller(self, connection: HTTPConnection) -> _Caller:
         kind, _, token = connection.headers.get("authorization", "").partition(" ")
         if token:
             if kind.lower() != "bearer":
                 raise Unauthorized(f"received the scheme {kind!r}, expected `Authorization: Bearer TOKEN`")
-            return await self._known(token.strip(), is_session=False)
+            digest = identity.digest(token.strip())
+            return _Caller(await self._known(digest, is_session=False), digest)
         secret = connection.cookies.get(COOKIE)
         if secret is None:
             raise Unauthorized(
                 "received no access token, expected `Authorization: Bearer TOKEN` or a signed-in browser"
             )
-        principal = await self._known(secret, is_session=True)
-        # A cookie travels with requests that other sites cause; those must not change anything.
-        if connection.scope["method"] not in _SAFE_METHODS and not _is_same_origin(connection.headers):
-            raise Forbidden("a signed-in browser may only write from the service's own pages")
-        return principal
+        digest = identity.digest(secret)
+        return _Caller(await self._known(digest, is_session=True), digest, secret)
 
-    async def _known(self, secret: str, *, is_session: bool) -> Principal:
-        key = identity.digest(secret)
-        remembered = None if is_session else self._remembered.get(key)
-        if remembered is not None and time.monotonic() < remembered[0]:
-            return remembered[1]
-        principal = await asyncio.to_thread(self._look_up, secret, is_session)
-        if principal is None:
-            self._remembered.pop(key, None)
+    async def _known(self, digest: str, *, is_session: bool) -> Principal:
+        found = self._service.recognition.find(digest, is_session=is_session)
+        if found is None:
+            found = await asyncio.to_thread(identity.recognise, self._service, digest, is_session=is_session)
+        if found is None:
             raise Unauthorized("the access token is not valid (any more)")
-        # A session must end the moment that its browser signs out, so only access tokens are remembered.
-        if not is_session:
-            if len(self._remembered) >= _MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[key] = (time.monotonic() + _REMEMBERED_S, principal)
-        return principal
+        return found
 
-    def _look_up(self, secret: str, is_session: bool) -> Principal | None:
-        with self._service.reading() as tx:
-            return identity.authenticate(tx, secret, is_session=is_session)
+    async def _may_go_on(self, caller: _Caller) -> bool:
+        try:
+            await self._known(caller.digest, is_session=caller.secret is not None)
+        except Unauthorized:
+            return False
+        except Unavailable:  # Nobody is sent away because the database is.
+            return True
+        return True
+
+
+async def _require_own_page(connection: HTTPConnection, secret: str, receive: Receive) -> Receive:
+    # A cookie travels with requests that other sites cause; those must not change anything.
+    if not _is_same_origin(connection.headers):
+        raise Forbidden("a signed-in browser may only write from the service's own pages")
+    sent: str | None = connection.headers.get(FORM_TOKEN_HEADER)
+    if sent is None and not connection.scope["path"].startswith("/api/"):
+        sent, receive = await guarding.sent_by_form(receive)
+    if sent is None or not hmac.compare_digest(sent.encode(), identity.form_token(secret).encode()):
+        raise Forbidden("this form was not made for this browser's session; load its page again, then send it again")
+    return receive
 
 
 def _is_same_origin(headers: Headers) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.api.identity_examples import IDENTITY, IDENTITY_BODIES
 from service.api.progress_examples import PROGRESS
 from service.api.webhook_examples import WEBHOOK_ANSWERS, WEBHOOK_BODIES
 
@@ -203,6 +204,7 @@ _WINDOW = {
 
 BODIES: dict[str, dict[str, Any]] = {
     **WEBHOOK_BODIES,
+    **IDENTITY_BODIES,
     "create_study": _SUBMITTED,
     "preview_study": _SUBMITTED,
     "edit_study": {"budget": {"max_trials": 120}},
@@ -391,6 +393,7 @@ ANSWERS: dict[str, Any] = {
     },
     **PROGRESS,
     **WEBHOOK_ANSWERS,
+    **IDENTITY,
     "read_contour": {
         "study": "digits-mlp",
         "metric": _METRIC,

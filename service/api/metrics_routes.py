@@ -18,9 +18,10 @@ router = APIRouter(tags=["operations"])
 
 def _admin(request: Request) -> None:
     principal = request.state.principal
-    if principal.role != "admin":
+    if principal.role != "admin" or principal.scope is not None:
         raise Forbidden(
-            f"the role {principal.role} may not read metrics; it takes the role admin, or the metrics token"
+            f"the role {principal.role} may not read metrics; it takes the role admin for all studies, "
+            "or the metrics token"
         )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
+
+from caviar.contract.identity import Role
+
+__all__ = ["RIGHTS", "SYSTEM", "WILDCARD", "Kind", "Origin", "Principal", "Right", "Role", "Scope"]
 
 WILDCARD = "*"
 """At the end of a pattern it stands for any characters."""
@@ -28,15 +32,6 @@ class Right(StrEnum):
     CONTROL = "control"
     WORK = "work"
     ADMINISTER = "administer"
-
-
-class Role(StrEnum):
-    """What a token is for."""
-
-    VIEWER = "viewer"
-    SUBMITTER = "submitter"
-    WORKER = "worker"
-    ADMIN = "admin"
 
 
 class Kind(StrEnum):
@@ -69,10 +64,12 @@ class Scope:
     """The studies that a token is limited to.
 
     Attributes:
-        names: Names of studies.
-        beginnings: What names of studies may begin with.
+        patterns: As it was given: names of studies, and beginnings of names followed by `*`.
+        names: The names among them.
+        beginnings: The beginnings among them.
     """
 
+    patterns: tuple[str, ...]
     names: frozenset[str]
     beginnings: tuple[str, ...]
 
@@ -80,7 +77,8 @@ class Scope:
     def of(cls, patterns: Sequence[str]) -> Self:
         """The scope that these names, and patterns that end in `*`, describe."""
         ending = [pattern.removesuffix(WILDCARD) for pattern in patterns if pattern.endswith(WILDCARD)]
-        return cls(frozenset(name for name in patterns if not name.endswith(WILDCARD)), tuple(ending))
+        names = frozenset(name for name in patterns if not name.endswith(WILDCARD))
+        return cls(tuple(patterns), names, tuple(ending))
 
     def holds(self, study: str) -> bool:
         """Whether a study of this name belongs to it."""
@@ -98,6 +96,12 @@ class Origin:
 
     address: str | None = None
     request_id: str | None = None
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> Self:
+        """The origin of a request, from its ASGI scope."""
+        client, occasion = scope.get("client"), scope.get("caviar.occasion")
+        return cls(client[0] if client else None, None if occasion is None else occasion.request_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,15 @@ def check(tx: Transaction, right: Right) -> Principal:
     Raises:
         Forbidden: It has not, or nobody acts (403).
     """
-    actor = tx.actor
+    return require(tx.actor, right)
+
+
+def require(actor: Principal | None, right: Right) -> Principal:
+    """See to it that somebody has a right, before a transaction begins.
+
+    Raises:
+        Forbidden: It has not, or it is nobody (403).
+    """
     if actor is None:
         raise Forbidden("nobody acts in this request; it was let in by no token and no session")
     if right not in actor.rights:

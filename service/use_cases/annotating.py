@@ -7,7 +7,7 @@ from caviar.contract.views import TrialDetail
 from service.domain.principal import Right
 from service.store import studies, trials
 from service.store.transaction import Transaction
-from service.use_cases import access, reading
+from service.use_cases import access, auditing, reading
 from service.use_cases.standing import require_in_use
 
 
@@ -24,5 +24,6 @@ def annotate(tx: Transaction, trial_id: int, body: Annotation) -> TrialDetail:
     changed = {**said, **body.model_dump(exclude_none=True)}
     if changed != said:
         trials.change(tx, trial_id, **changed)
+        auditing.record(tx, "trial.annotate", f"trial:{trial_id}")
         tx.emit(row.study_id, "trial_annotated", trial_id=trial_id, number=row.number, **changed)
     return reading.trial(tx, trial_id)

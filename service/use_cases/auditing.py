@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import JsonValue
 
-from service.domain.principal import Principal
+from caviar.contract.errors import Forbidden
+from caviar.contract.identity import AuditEntry, AuditPage
+from service.domain.principal import Principal, Right
 from service.store import audit
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
+from service.use_cases import access
 
 _LONGEST_OBJECT = 200
 _LONGEST_ADDRESS = 64
@@ -45,6 +49,70 @@ def record_for(tx: Transaction, actor: Principal, action: str, about: str, **det
         "details": details,
     }
     audit.add(tx, row)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which entries are asked for.
+
+    Attributes:
+        actor: Name of who acted.
+        action: What was done, such as `study.create`, or `study` for everything that was done to studies.
+        about: What it was done to, such as `study:digits-mlp`.
+        since: Not before this time.
+        until: Before this time.
+        after: Number of the last entry of the page before.
+        limit: At most this many.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    about: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: int | None = None
+    limit: int = 100
+
+
+def page(tx: Transaction, query: AuditQuery) -> AuditPage:
+    """Entries that are asked for, the newest first.
+
+    Raises:
+        Forbidden: Who acts is no administrator of everything (403).
+    """
+    _require_admin(tx)
+    rows = audit.page(
+        tx,
+        actor=query.actor,
+        action=query.action,
+        about=query.about,
+        since=query.since,
+        until=query.until,
+        after=query.after,
+        limit=query.limit + 1,
+    )
+    items = [_entry(row) for row in rows[: query.limit]]
+    return AuditPage(items=items, next_after=items[-1].entry_id if len(rows) > query.limit else None)
+
+
+def actions(tx: Transaction) -> list[str]:
+    """Everything that was done at least once.
+
+    Raises:
+        Forbidden: Who acts is no administrator of everything (403).
+    """
+    _require_admin(tx)
+    return audit.actions(tx)
+
+
+def _require_admin(tx: Transaction) -> None:
+    if access.check(tx, Right.ADMINISTER).scope is not None:
+        raise Forbidden("the scope of this token is limited to some studies; the audit log tells of all")
+
+
+def _entry(row: Record) -> AuditEntry:
+    same = ("at", "actor", "role", "token_id", "address", "request_id", "action", "object", "details")
+    return AuditEntry(entry_id=row.id, **{name: row._mapping[name] for name in same})
 
 
 def remove_old(tx: Transaction, before: datetime) -> int:

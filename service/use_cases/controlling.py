@@ -9,7 +9,7 @@ from caviar.contract.views import StudyView, WorkerView
 from service.domain.principal import Right
 from service.store import artifacts, studies, trials, workers
 from service.store.transaction import Transaction
-from service.use_cases import access, ending, finishing, fleet, reading, retention
+from service.use_cases import access, auditing, ending, finishing, fleet, issuing, reading, retention
 from service.use_cases.service import Service
 from service.use_cases.standing import require_in_use
 
@@ -45,6 +45,7 @@ def _switch(tx: Transaction, name: str, state: StudyState) -> StudyView:
     if study.state != state:
         studies.change(tx, study.id, state=state)
         tx.emit(study.id, "study_changed", state=state, end_reason=None)
+        auditing.record(tx, f"study.{'pause' if state is StudyState.PAUSED else 'resume'}", f"study:{name}")
     return reading.study(tx, name)
 
 
@@ -59,6 +60,7 @@ def stop(tx: Transaction, name: str) -> StudyView:
     study = access.study(tx, name, Right.CONTROL, is_locked=True)
     if not StudyState(study.state).is_finished:
         ending.end_study(tx, study.id, EndReason.STOPPED)
+        auditing.record(tx, "study.stop", f"study:{name}")
     return reading.study(tx, name)
 
 
@@ -74,6 +76,8 @@ def delete(tx: Transaction, name: str) -> int:
     study = access.study(tx, name, Right.CONTROL, is_locked=True)
     require_in_use(study)
     artifacts.doom_study(tx, study.id)
+    issuing.revoke_shares(tx, name)
+    auditing.record(tx, "study.delete", f"study:{name}", num_trials=study.num_trials)
     studies.remove(tx, study.id)
     return int(study.id)
 
@@ -90,6 +94,7 @@ def stop_trial(tx: Transaction, trial_id: int) -> TrialStatus:
         how = AttemptEnd.STOPPED
         ending.end_trial(tx, trial, TrialState.CANCELLED, StopReason.CANCELLED, how=how, evidence=evidence)
         ending.settle_study(tx, trial.study_id)
+        auditing.record(tx, "trial.stop", f"trial:{trial_id}", study=trial.study_name)
     return finishing.status(tx, trial_id)
 
 
@@ -116,6 +121,7 @@ def retry_trial(tx: Transaction, trial_id: int) -> TrialStatus:
         "checkpoint_epoch": None,
     }
     trials.change(tx, trial_id, **values)
+    auditing.record(tx, "trial.retry", f"trial:{trial_id}", study=trial.study_name)
     retention.end_attempt(tx, trial_id)
     tx.emit(
         trial.study_id,
@@ -143,6 +149,7 @@ def steer_worker(service: Service, worker_id: str, mode: WorkerMode) -> WorkerVi
         if workers.get(tx, worker_id).mode != mode:
             workers.set_mode(tx, worker_id, mode)
             tx.wake_claims()
+            auditing.record(tx, "worker.steer", f"worker:{worker_id}", mode=mode)
         return fleet.worker(tx, worker_id, lease_ttl_s=service.lease_ttl_s)
 
     view = service.write(operation)

@@ -16,7 +16,7 @@ from service.domain import rules, transfer
 from service.domain.principal import Right
 from service.store import imports, improvements, studies
 from service.store.transaction import Record, Transaction
-from service.use_cases import access, ending
+from service.use_cases import access, auditing, ending
 from service.use_cases.candidates import (
     Candidate,
     find_source,
@@ -83,8 +83,13 @@ def import_trials(service: Service, name: str, body: ImportTrials) -> Imported:
             source = find_source(tx, spec, body.study, field="study")
             candidates = from_study(service.reading, source)
     total = _import(study.id, candidates, service.write)
-    service.write(lambda tx: _settle(tx, study.id))
+    service.write(partial(_finish, name=name, study_id=study.id, total=total, source=body.study))
     return Imported(num_imported=total.num_imported, skipped=total.skipped)
+
+
+def _finish(tx: Transaction, *, name: str, study_id: int, total: _Sum, source: str | None) -> None:
+    _settle(tx, study_id)
+    auditing.record(tx, "study.import", f"study:{name}", source=source, num_imported=total.num_imported)
 
 
 def check_warm_start(tx: Transaction, spec: StudySpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from caviar.contract.errors import FieldError, InvalidRequest
 from caviar.contract.states import StudyState, TrialState
 from service.domain.principal import Right
 from service.store import studies, trials
@@ -43,6 +44,9 @@ def run_again(tx: Transaction, trial_id: int, clone_name: str = "") -> Repeated:
     """
     trial = access.trial(tx, trial_id, Right.CONTROL, find=trials.with_lease)
     if StudyState(trial.study_state).is_finished:
+        if not clone_name:
+            field = FieldError(field="name", received="nothing", expected="a name for the clone")
+            raise InvalidRequest(f"study {trial.study_name!r} has ended; a clone of it can go on", errors=[field])
         view = submitting.clone(tx, trial.study_name, clone_name)
         return Repeated(submitting.enqueue(tx, view.name, trial.params), is_new=True)
     if TrialState(trial.state).is_finished and trial.origin != "imported":

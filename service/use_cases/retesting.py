@@ -9,7 +9,7 @@ from service.domain.principal import Right
 from service.store import ranking as ranking_rows
 from service.store import studies
 from service.store.transaction import Record, Transaction
-from service.use_cases import access, ending, finishing
+from service.use_cases import access, auditing, ending, finishing
 from service.use_cases.creating import create_trial
 from service.use_cases.standing import require_live
 
@@ -42,6 +42,7 @@ def retest(tx: Transaction, name: str, body: Retest) -> Retested:
         for _ in range(body.repeats):
             current = studies.get(tx, name)
             created.append(int(create_trial(tx, current, params, origin="enqueued").id))
+    auditing.record(tx, "study.retest", f"study:{name}", **body.model_dump(mode="json"))
     return Retested(items=[finishing.status(tx, trial_id) for trial_id in created])
 
 

@@ -21,6 +21,7 @@ from service.use_cases.counts import Counts
 from service.use_cases.feed import Feed
 from service.use_cases.inflow import Inflow
 from service.use_cases.messages import Composer
+from service.use_cases.recognition import Recognition
 from service.use_cases.reporting import Filed, Reporting
 from service.use_cases.searching import Searches
 
@@ -48,6 +49,7 @@ class Service:
         inflow: Merges what all processes commit.
         writer: Owns all writes.
         announcer: Writes what webhooks are to be told, in the transaction that it happens in.
+        recognition: Remembers whom secrets belong to.
         claims: The claim that is being answered of each worker, by whoever asks as it, with its request id.
     """
 
@@ -70,6 +72,7 @@ class Service:
             self.reading, tell=self._tell, apply=self.searches.apply, forget=self.forget, ring=self.feed.ring_soon
         )
         self._listener = Listener(engine, self.inflow) if is_shared(engine) else None
+        self.recognition = Recognition(clock)
         self.claims: dict[tuple[str, int | None], tuple[str, asyncio.Task[Claimed]]] = {}
         self.announcer = Announcer(Composer(public_url))
         self.writer = Writer(engine, clock=clock, on_commit=self._committed, before_commit=self.announcer)
@@ -109,6 +112,8 @@ class Service:
         self.searches.forget(study_id)
         self.feed.drop(study_id)
         self.shares.forget(study_id)
+        # Its share links have gone with it.
+        self.recognition.forget()
 
     def write(self, operation: Operation[T]) -> T:
         """Run an operation in the next group commit and wait for it. Not for the event loop's thread."""

@@ -17,7 +17,7 @@ from service.search.samplers.coarse_to_fine import CoarseToFineSampler
 from service.search.windows import whole_space
 from service.store import rounds
 from service.store.transaction import Record, Transaction
-from service.use_cases import access
+from service.use_cases import access, auditing
 from service.use_cases.creating import open_round
 from service.use_cases.service import Service
 from service.use_cases.standing import require_live
@@ -70,6 +70,7 @@ def _open(tx: Transaction, name: str, body: OpenRound) -> RoundView:
         opened_at=tx.now,
     )
     open_round(tx, study.id, opened)
+    auditing.record(tx, "round.open", f"study:{name}", number=opened.number)
     return opened
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from caviar.contract.errors import (
     FieldError,
@@ -25,18 +25,20 @@ from service.domain.principal import Right
 from service.search.registry import build_pruner, build_sampler
 from service.store import spaces, studies, workers
 from service.store.transaction import Record, Transaction
-from service.use_cases import access, ending, importing, reading
+from service.use_cases import access, auditing, ending, importing, reading
 from service.use_cases.creating import create_trial
 from service.use_cases.standing import require_live
 
 _LATER = {name: StudySpec.model_fields[name].default for name in ("checkpoints", "requires", "priority")}
 
 
-def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
+def create(tx: Transaction, spec: StudySpec, *, source: str | None = None) -> tuple[StudyView, bool]:
     """Store a study.
 
     Args:
+        tx: The transaction.
         spec: As it was submitted.
+        source: Name of the study that it is a clone of.
     Returns:
         The study, and whether it is new: the same body again finds the study that it created before.
     Raises:
@@ -55,9 +57,14 @@ def create(tx: Transaction, spec: StudySpec) -> tuple[StudyView, bool]:
     if study_id is None:  # Another process was faster.
         _submitted_before(tx, spec.name, digest)
         return reading.study(tx, spec.name), False
+    auditing.record(tx, "study.create", f"study:{spec.name}", **_told(source=source))
     tx.emit(study_id, "study_created", name=spec.name, state=StudyState.RUNNING, spec=checked.model_dump(mode="json"))
     importing.warm_start(tx, study_id, checked)
     return reading.study(tx, spec.name), True
+
+
+def _told(*, source: str | None) -> dict[str, JsonValue]:
+    return {} if source is None else {"source": source}
 
 
 def _submitted_before(tx: Transaction, name: str, digest: str) -> bool:
@@ -160,6 +167,7 @@ def edit(tx: Transaction, name: str, body: StudyEdit) -> StudyView:
     version = _space_version(tx, study, edited)
     stored = edited.model_dump(mode="json")
     studies.change(tx, study.id, spec=stored, priority=edited.priority, space_version=version)
+    auditing.record(tx, "study.edit", f"study:{name}", **body.model_dump(mode="json", exclude_unset=True))
     tx.emit(study.id, "study_edited", state=study.state, spec=stored, space_version=version)
     ending.settle_study(tx, study.id)
     return reading.study(tx, name)
@@ -196,7 +204,7 @@ def clone(tx: Transaction, name: str, new_name: str) -> StudyView:
         StudyExists: The new name is taken by another study (409).
     """
     spec = StudySpec.model_validate(access.study(tx, name).spec)
-    return create(tx, spec.model_copy(update={"name": new_name}))[0]
+    return create(tx, spec.model_copy(update={"name": new_name}), source=name)[0]
 
 
 def enqueue(tx: Transaction, name: str, params: dict[str, Any]) -> int:
@@ -218,4 +226,6 @@ def enqueue(tx: Transaction, name: str, params: dict[str, Any]) -> int:
     limit = ending.limit_reached(tx, study, spec)
     if limit is not None:
         raise StateConflict(f"the budget of study {name!r} is spent ({limit}); raise it first")
-    return int(create_trial(tx, study, checked, origin="enqueued").id)
+    trial_id = int(create_trial(tx, study, checked, origin="enqueued").id)
+    auditing.record(tx, "trial.enqueue", f"trial:{trial_id}", study=name)
+    return trial_id

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
+from typing import Any
 from zlib import crc32
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.domain.principal import Principal
 from service.store import studies, trials
 from service.store.transaction import Transaction
 from service.use_cases import fleet
@@ -37,7 +40,7 @@ class Freshness:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, briefly if nothing has changed."""
         found = _FRAGMENT.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
-        tag = await asyncio.to_thread(self._tag, found) if found else None
+        tag = await asyncio.to_thread(self._tag, found, scope["state"]) if found else None
         if tag is None:
             await self._app(scope, receive, send)
         elif tag in Headers(scope=scope).get("if-none-match", ""):
@@ -45,15 +48,18 @@ class Freshness:
         else:
             await self._app(scope, receive, _tagging(send, tag))
 
-    def _tag(self, found: re.Match[str]) -> str | None:
+    def _tag(self, found: re.Match[str], state: Mapping[str, Any]) -> str | None:
+        principal: Principal = state["principal"]
         with self._service.reading() as tx:
             name = found["study"] or _study_of(tx, int(found["trial"]))
             row = studies.find(tx, name) if name else None
-            if row is None:
+            if row is None or not principal.sees(row.name):
                 return None
             workers = fleet.num_alive(tx, lease_ttl_s=self._service.lease_ttl_s)
             age = int(tx.now.timestamp()) // _AGE_S
-        facts = f"{bundle().digest} {row.id} {row.created_at} {row.last_event_seq} {workers} {age}"
+        # What a visitor may do shows, and the forms of each session are its own.
+        visitor = f"{sorted(principal.rights)} {state.get('form_token')}"
+        facts = f"{bundle().digest} {visitor} {row.id} {row.created_at} {row.last_event_seq} {workers} {age}"
         return f'W/"{row.last_event_seq}-{crc32(facts.encode()):08x}"'
 
 

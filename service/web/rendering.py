@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from service.web import formats, library, notices
+from service.web import acting, formats, library, notices
 from service.web.assets import bundle
 from service.web.pictures.chart import MARKS
 from service.web.tables import fleet
@@ -67,6 +67,8 @@ def environment() -> Environment:
         "size": formats.size,
         "words": formats.words,
     }
+    made.globals["visitor"] = acting.current
+    made.globals["csrf"] = acting.form_input
     made.globals["asset"] = bundle().url
     made.globals["mark_shapes"] = MARKS
     made.globals["notice"] = notices.current

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from service.web import login, notices
+from service.web import acting, login, notices
 from service.web.pages import (
     actions,
     analysis,
     annotating,
+    audit,
     board,
     comparing_studies,
     comparing_trials,
@@ -23,6 +24,7 @@ from service.web.pages import (
     studies,
     study,
     timeline,
+    tokens,
     trial,
     trial_edit,
     webhooks,
@@ -52,6 +54,8 @@ _PAGES = (
     trial_edit,
     workers,
     webhooks,
+    tokens,
+    audit,
     login,
     files,
 )
@@ -59,7 +63,7 @@ _PAGES = (
 
 def router() -> APIRouter:
     """All pages, their fragments, the login and the static files."""
-    made = APIRouter(include_in_schema=False, dependencies=[Depends(notices.note)])
+    made = APIRouter(include_in_schema=False, dependencies=[Depends(notices.note), Depends(acting.note)])
     for one in _PAGES:
         made.include_router(one.router)
     return made

@@ -9,9 +9,10 @@ from caviar.contract.errors import FieldError, InvalidRequest
 from caviar.contract.preview import Cost
 from caviar.contract.space import Params, Space
 from caviar.contract.study import StudySpec
+from service.domain.principal import Right
 from service.search.preview import preview
 from service.store.transaction import Transaction
-from service.use_cases import drafting, importing, submitting
+from service.use_cases import access, drafting, importing, submitting
 from service.use_cases.service import Service
 from service.web.forms import texts
 from service.web.forms.advice import Advice, advise
@@ -71,6 +72,7 @@ def look(service: Service, draft: Draft) -> Look:
     """Preview a form."""
     found = read(draft)
     with service.reading() as tx:
+        access.check(tx, Right.CONTROL)
         default_space = submitting.offered_objectives(tx).get(draft.text("objective.name"))
         checked = _checked(tx, draft, found)
         num_workers = drafting.num_able_workers(tx, checked, lease_ttl_s=service.lease_ttl_s) if checked else 0

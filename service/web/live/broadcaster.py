@@ -13,6 +13,7 @@ import structlog
 
 from caviar.contract.errors import CaviarError, NotFound
 from service.use_cases.feed import Feed
+from service.web import acting
 from service.web.live.bell import Bell
 from service.web.live.curves import News, news
 from service.web.live.messages import Message, event
@@ -190,6 +191,7 @@ class Broadcaster:
         return f"{self.name}.{version.number}.{version.told_seq}"
 
     async def _run(self) -> None:
+        acting.share()
         loop = asyncio.get_running_loop()
         # Those who wait find this task ended once it is; the bell must ring after that.
         asyncio.current_task().add_done_callback(self._ended)  # type: ignore[union-attr]  # There is one: this.

@@ -13,9 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from caviar.contract.errors import FieldError, InvalidRequest, RequestError, field_errors
 from caviar.contract.study import CloneStudy
 from caviar.contract.views import StudyView
+from service.domain.principal import Right
 from service.domain.study_query import StudyQuery
 from service.store.transaction import Transaction
-from service.use_cases import archiving, controlling, naming, reading, submitting
+from service.use_cases import access, archiving, controlling, naming, reading, submitting
 from service.use_cases.service import Service
 from service.web import rendering
 from service.web.acting import service_of
@@ -71,6 +72,7 @@ def ask_to_clone(request: Request, name: StudyName) -> Response:
     """Ask for the name of the new study."""
     service: Service = service_of(request)
     with service.reading() as tx:
+        access.study(tx, name, Right.CONTROL)
         study = reading.study(tx, name)
         suggested = naming.free_name(tx, name)
     return page("clone.html", study=study, typed=suggested, problem="", refusal=None)
@@ -154,6 +156,7 @@ def _switch(
 
 def _study(service: Service, name: str) -> StudyView:
     with service.reading() as tx:
+        access.study(tx, name, Right.CONTROL)
         return reading.study(tx, name)
 
 

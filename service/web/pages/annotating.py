@@ -10,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from caviar.contract.errors import FieldError, InvalidRequest, field_errors
 from caviar.contract.ranking import Annotation
-from service.use_cases import annotating
+from service.domain.principal import Right
+from service.use_cases import access, annotating
 from service.use_cases.service import Service
 from service.web.acting import service_of
 from service.web.pages import trial
@@ -25,6 +26,8 @@ _Text = Annotated[str, Form(max_length=20_000)]
 def annotate(request: Request, trial_id: TrialId, tags: _Text = "", note: _Text = "") -> Response:
     """Set the tags and the note of a trial, then show it."""
     service: Service = service_of(request)
+    with service.reading() as tx:
+        access.trial(tx, trial_id, Right.CONTROL)
     # Forms write the ends of lines as the protocol of the web has them.
     try:
         body = annotation(tags.replace("\r\n", "\n"), note.replace("\r\n", "\n").strip())

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
-from caviar.contract.errors import FieldError, InvalidRequest, NotFound, RequestError, field_errors
+from caviar.contract.errors import FieldError, Forbidden, InvalidRequest, NotFound, RequestError, field_errors
 from caviar.contract.study import StudyEdit
 from caviar.contract.views import StudyView
-from service.use_cases import reading, submitting
+from service.domain.principal import Right
+from service.use_cases import access, reading, submitting
 from service.use_cases.service import Service
 from service.web.acting import service_of
 from service.web.notices import Done
@@ -96,6 +97,7 @@ def ask_to_edit(request: Request, name: StudyName) -> Response:
     """The form with what is in force."""
     service: Service = service_of(request)
     with service.reading() as tx:
+        access.study(tx, name, Right.CONTROL)
         study = reading.study(tx, name)
     if study.state.is_finished:
         refusal = f"it has ended ({study.end_reason}), so there is nothing to edit; clone it instead"
@@ -111,7 +113,7 @@ def edit(request: Request, name: StudyName, form: Annotated[EditForm, Form()]) -
     try:
         body = _body(form.changed())
         service.write(lambda tx: submitting.edit(tx, name, body))
-    except NotFound:
+    except (NotFound, Forbidden):
         raise
     except RequestError as error:
         with service.reading() as tx:

@@ -12,6 +12,7 @@ from caviar.contract.views import Curve, StudyView
 from service.store.transaction import Transaction
 from service.use_cases import access, reading
 from service.use_cases.service import Service
+from service.web.acting import rights_of
 from service.web.live.broadcaster import Shown, View
 from service.web.pages import curves
 from service.web.pictures.chart import Frame, study_frame
@@ -96,7 +97,7 @@ def live_view(service: Service, name: str, query: Sequence[tuple[str, str]]) -> 
             study = reading.study(tx, name)
             return Shown(study.last_event_seq, {"history": history.newest(tx, study)}, frames.newer(tx, study))
 
-    return View(("curves", study_id, asked), study_id, shown, lambda: None)
+    return View(("curves", study_id, asked, rights_of(service)), study_id, shown, lambda: None)
 
 
 class _History:

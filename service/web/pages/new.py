@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from caviar.contract.errors import FieldError, InvalidRequest, StudyExists, TooLarge
-from service.use_cases import drafting, reading, submitting
+from service.domain.principal import Right
+from service.use_cases import access, drafting, reading, submitting
 from service.use_cases.service import Service
-from service.web.acting import service_of
+from service.web.acting import FORM_FIELD, service_of
 from service.web.forms import starting, texts
 from service.web.forms.draft import COLUMNS, MAX_PASTED, PLUGINS, Draft, from_pairs
 from service.web.forms.fields import PASTED
@@ -47,7 +48,7 @@ async def _draft(request: Request) -> Draft:
         raise InvalidRequest("received a form that is no UTF-8 text; reload the page and try again") from None
     except ValueError:
         raise TooLarge(f"received more than {MAX_INPUTS} inputs; submit the study with `caviar submit`") from None
-    return from_pairs(pairs)
+    return from_pairs((name, text) for name, text in pairs if name != FORM_FIELD)
 
 
 CurrentDraft = Annotated[Draft, Depends(_draft)]
@@ -62,6 +63,7 @@ def show_form(
     """The form, filled in for a first study of an objective, or from another study."""
     service: Service = service_of(request)
     with service.reading() as tx:
+        access.check(tx, Right.CONTROL)
         draft = starting.from_study(tx, source) if source else starting.from_objective(tx, objective)
     return _page(service, draft, look(service, draft), source=source)
 
@@ -77,6 +79,8 @@ def show_preview(request: Request, draft: CurrentDraft) -> Response:
 def submit(request: Request, draft: CurrentDraft) -> Response:
     """Create the study, or do what else the pressed button says and show the form again."""
     service: Service = service_of(request)
+    with service.reading() as tx:
+        access.check(tx, Right.CONTROL)
     if draft.act == "create":
         return _create(service, draft)
     if draft.act == "paste":

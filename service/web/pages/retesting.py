@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from caviar.contract.errors import CaviarError, InvalidRequest, StateConflict, field_errors
 from caviar.contract.ranking import Retest
 from service.domain.board_query import BoardQuery
-from service.use_cases import retesting
+from service.domain.principal import Right
+from service.use_cases import access, retesting
 from service.use_cases.service import Service
 from service.web.acting import service_of
 from service.web.pages.parameters import StudyName
@@ -27,6 +28,8 @@ _Text = Annotated[str, Form(max_length=100)]
 def retest(request: Request, name: StudyName, top: _Text = "", repeats: _Text = "") -> Response:
     """Enqueue the best configurations again, then show the study; a refusal is shown at the form."""
     service: Service = service_of(request)
+    with service.reading() as tx:
+        access.study(tx, name, Right.CONTROL)
     given = {"top": top.strip(), "repeats": repeats.strip()}
     try:
         body = _retest(given)

@@ -11,10 +11,11 @@ from starlette.responses import RedirectResponse, Response
 from caviar.contract.errors import CaviarError, InvalidRequest, StateConflict
 from caviar.contract.space import Space
 from caviar.contract.study import StudyEdit
-from service.use_cases import reading, submitting
+from service.domain.principal import Right
+from service.use_cases import access, reading, submitting
 from service.use_cases.service import Service
 from service.use_cases.spaces import Fit, fit
-from service.web.acting import service_of
+from service.web.acting import FORM_FIELD, service_of
 from service.web.forms import spaces as space_form
 from service.web.forms.rounds import Typed
 from service.web.pages.parameters import Context, StudyName
@@ -33,6 +34,7 @@ def show_space(request: Request, name: StudyName, parameter: ParameterName = "",
     """The ranges in force; with a parameter and one of its ends, that one suggested wider."""
     service: Service = service_of(request)
     with service.reading() as tx:
+        access.study(tx, name, Right.CONTROL)
         space = reading.study(tx, name).space
     typed = space_form.suggestion(space, parameter, end)
     return page("space.html", **_space(service, name, typed, checked=space_form.new_space(space, typed)))
@@ -43,13 +45,14 @@ async def change_space(request: Request, name: StudyName) -> Response:
     """Put other ranges into force, or with `check` only tell how many trials would fit them."""
     service: Service = service_of(request)
     async with request.form(max_files=0, max_fields=_MAX_FIELDS) as sent:
-        typed = {key: value for key, value in sent.items() if isinstance(value, str)}
+        typed = {key: value for key, value in sent.items() if isinstance(value, str) and key != FORM_FIELD}
     return await asyncio.to_thread(_change, service, name, typed)
 
 
 def _change(service: Service, name: str, typed: Typed) -> Response:
     try:
         with service.reading() as tx:
+            access.study(tx, name, Right.CONTROL)
             space = space_form.new_space(reading.study(tx, name).space, typed)
         if "check" in typed:
             return page("space.html", **_space(service, name, typed, checked=space))

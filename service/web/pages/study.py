@@ -12,7 +12,7 @@ from service.domain.board_query import BoardQuery
 from service.store.transaction import Transaction
 from service.use_cases import access, fleet, reading
 from service.use_cases.service import Service
-from service.web.acting import service_of
+from service.web.acting import rights_of, service_of
 from service.web.live.broadcaster import Shown, View
 from service.web.pages import curves
 from service.web.pages.board import leaderboard_context, requested, tidied
@@ -77,7 +77,7 @@ def live_view(service: Service, name: str, query: Sequence[tuple[str, str]]) -> 
         blocks = {key: render(f"fragments/{key}.html", parts) for key in ("summary", "leaderboard")}
         return Shown(view.last_event_seq, blocks, frame, standing=(parts["workers"], view.num_able_workers))
 
-    return View(("study", study_id, asked), study_id, shown, lambda: live_standing(service, name))
+    return View(("study", study_id, asked, rights_of(service)), study_id, shown, lambda: live_standing(service, name))
 
 
 def live_standing(service: Service, name: str) -> object:

@@ -12,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from caviar.contract.errors import CaviarError, InvalidRequest, field_errors
 from caviar.contract.study import CloneStudy
 from caviar.contract.views import StudyView
+from service.domain.principal import Right
 from service.store.transaction import Transaction
-from service.use_cases import controlling, neighbours, reading, repeating, snippets
+from service.use_cases import access, controlling, neighbours, reading, repeating, snippets
 from service.use_cases.service import Service
 from service.web import formats
 from service.web.acting import service_of
@@ -55,11 +56,13 @@ def stop_trial(request: Request, trial_id: TrialId) -> Response:
 def run_again(request: Request, trial_id: TrialId, typed: Fields) -> Response:
     """Have the configuration of a trial trained once more, then show the trial that does."""
     service: Service = service_of(request)
+    with service.reading() as tx:
+        access.trial(tx, trial_id, Right.CONTROL)
     try:
         name = _clone_name(typed)
         repeated = service.write(lambda tx: repeating.run_again(tx, trial_id, name))
     except CaviarError as error:
-        if error.status == 404:
+        if error.status in (403, 404):
             raise
         return refused(service, trial_id, error, typed)
     return _go_to(repeated.trial_id, ("cloned" if name else "enqueued") if repeated.is_new else "retried")

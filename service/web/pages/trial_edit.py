@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from caviar.contract.errors import CaviarError
+from service.domain.principal import Right
 from service.store.transaction import Transaction
-from service.use_cases import reading, submitting
+from service.use_cases import access, reading, submitting
 from service.use_cases.service import Service
 from service.web.acting import service_of
 from service.web.pages.forms import Fields
@@ -23,6 +24,7 @@ def show_form(request: Request, trial_id: TrialId) -> Response:
     """The configuration of a trial, to be changed."""
     service: Service = service_of(request)
     with service.reading() as tx:
+        access.trial(tx, trial_id, Right.CONTROL)
         return page("trial_edit.html", **_form(tx, service, trial_id), refusal=None)
 
 
@@ -32,13 +34,14 @@ def enqueue(request: Request, trial_id: TrialId, typed: Fields) -> Response:
     service: Service = service_of(request)
 
     def operation(tx: Transaction) -> int:
+        access.trial(tx, trial_id, Right.CONTROL)
         view = reading.study(tx, reading.trial(tx, trial_id).study)
         return submitting.enqueue(tx, view.name, configuration.read(view.space, typed))
 
     try:
         made = service.write(operation)
     except CaviarError as error:
-        if error.status == 404:
+        if error.status in (403, 404):
             raise
         with service.reading() as tx:
             context = _form(tx, service, trial_id) | _refused(tx, trial_id, typed, error)

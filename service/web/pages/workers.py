@@ -10,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import WorkerMode
-from service.use_cases import controlling, fleet, neighbours
+from service.domain.principal import Right
+from service.use_cases import access, controlling, fleet, neighbours
 from service.use_cases.service import Service
 from service.web.acting import service_of
 from service.web.pages.parameters import Context, WorkerId
@@ -51,6 +52,7 @@ def steer_host(request: Request, verb: Verb, host: Annotated[str, Form(max_lengt
     """Steer all connected workers of a machine, then show them all."""
     service: Service = service_of(request)
     with service.reading() as tx:
+        access.check(tx, Right.ADMINISTER)
         found = fleet.workers(tx, lease_ttl_s=service.lease_ttl_s).items
     named = [worker for worker in found if worker.is_alive and worker.host == host]
     if not named:

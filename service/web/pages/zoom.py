@@ -10,12 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from caviar.contract.errors import CaviarError, InvalidRequest, StateConflict
 from caviar.contract.study import OpenRound
 from caviar.contract.views import RoundView
+from service.domain.principal import Right
 from service.search.samplers.coarse_to_fine import CoarseToFineSampler
 from service.store.transaction import Transaction
-from service.use_cases import reading, steering
+from service.use_cases import access, reading, steering
 from service.use_cases.service import Service
 from service.use_cases.zooming import zoom
-from service.web.acting import service_of
+from service.web.acting import FORM_FIELD, rights_of, service_of
 from service.web.forms import rounds as round_form
 from service.web.forms.rounds import Typed
 from service.web.pages.parameters import Context, StudyName
@@ -51,7 +52,7 @@ async def open_round(request: Request, name: StudyName) -> Response:
     """Open the next round with the windows of the form, or show it again with what is wrong."""
     service: Service = service_of(request)
     async with request.form(max_files=0, max_fields=_MAX_FIELDS) as sent:
-        typed = {key: value for key, value in sent.items() if isinstance(value, str)}
+        typed = {key: value for key, value in sent.items() if isinstance(value, str) and key != FORM_FIELD}
     try:
         body = await asyncio.to_thread(_body, service, name, typed)
         await steering.open_by_hand(service, name, body)
@@ -63,6 +64,7 @@ async def open_round(request: Request, name: StudyName) -> Response:
 
 def _body(service: Service, name: str, typed: Typed) -> OpenRound:
     with service.reading() as tx:
+        access.study(tx, name, Right.CONTROL)
         view = reading.study(tx, name)
         return round_form.body(view.space, _rounds(tx, name), typed)
 
@@ -76,7 +78,7 @@ def _zoom(service: Service, name: str, typed: Typed | None = None, refused: Cavi
         found = zoom(tx, name)
     view, rounds = found.study, found.rounds
     works_in_rounds = bool(rounds) or view.strategy.kind == CoarseToFineSampler.kind
-    can_steer = works_in_rounds and not view.state.is_finished
+    can_steer = works_in_rounds and not view.state.is_finished and Right.CONTROL in rights_of(service)
     errors = refused.errors if refused else ()
     earlier = rounds[-2 : -_MAX_EARLIER - 2 : -1]
     return {

@@ -23,6 +23,17 @@ import { Fragment } from "./fragment.js";
 import { Poll, Stream, indicate, whileWatched } from "./live.js";
 import { draw } from "./steps.js";
 
+// Parts that several people see are sent without the token of a session; the page's own form has it.
+document.addEventListener(
+  "submit",
+  ({ target }) => {
+    const input = target.querySelector('input[name="csrf"]');
+    const own = document.querySelector('.leave input[name="csrf"]');
+    if (input && own) input.value = own.value;
+  },
+  { capture: true },
+);
+
 const main = document.getElementById("main");
 const USUAL_PAUSE_MS = 1000;
 const SPREAD_MS = 1000;

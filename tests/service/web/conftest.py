@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from service.app import create_app, prepare
 from service.settings import ServiceSettings
+from service.use_cases.identity import form_token
 from tests.service.web.trials import ScriptedWorker
 
 TOKEN = "a-token-of-the-tests-only"
@@ -29,6 +30,8 @@ def stranger(tmp_path: Path) -> Iterator[TestClient]:
 def browser(stranger: TestClient) -> TestClient:
     """A browser that has signed in."""
     assert stranger.get("/login", params={"token": TOKEN}).status_code == 303
+    # What every form of its pages carries.
+    stranger.headers["X-CSRF-Token"] = form_token(stranger.cookies["caviar_session"])
     return stranger
 
 
