@@ -35,7 +35,9 @@ def send(browser: TestClient, path: str, **fields: str) -> Any:
 def undo(html: str) -> tuple[str, dict[str, str]]:
     """The address and the fields of the form that takes back what a notice tells."""
     notice = html[html.index('class="notice"') :]
-    found = re.search(r'action="([^"]+)"><input type="hidden" name="back" value="([^"]*)">', notice)
+    found = re.search(
+        r'action="([^"]+)"><input [^>]*name="csrf"[^>]*><input type="hidden" name="back" value="([^"]*)">', notice
+    )
     assert found
     return found[1], {"back": unescape(found[2])}
 
