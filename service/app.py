@@ -7,6 +7,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -56,6 +57,7 @@ from service.api.observation import Observation
 from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
 from service.loops.courier import Courier
+from service.loops.janitor import Janitor
 from service.loops.leading import Leading, Loop
 from service.loops.sweeper import Sweeper
 from service.metrics.exposition import Exposition
@@ -70,6 +72,7 @@ from service.store.engine import connect, is_shared, parse_url, write
 from service.store.leadership import Leadership
 from service.store.sole import alone
 from service.use_cases import identity
+from service.use_cases.clearing import Kept
 from service.use_cases.keeping import Keeper
 from service.use_cases.readiness import Readiness
 from service.use_cases.service import Clock, Service, utc_now
@@ -222,10 +225,20 @@ def _leading(app: FastAPI, settings: ServiceSettings) -> Leading:
     async def begin() -> Sequence[Loop]:
         app.state.clockwork = clockwork = Clockwork(service)
         await clockwork.tick()
-        return [clockwork, Sweeper(keeper)]
+        return [clockwork, Sweeper(keeper), Janitor(service, _terms(settings))]
 
     leadership = Leadership(service.engine, patience_s=settings.patience_s)
     return Leading(leadership, begin=begin, pause_s=min(_LEADER_PAUSE_S, settings.lease_ttl_s / 5))
+
+
+def _terms(settings: ServiceSettings) -> dict[Kept, timedelta]:
+    days = {
+        Kept.EVENTS: settings.keep_events_days,
+        Kept.WORKERS: settings.keep_workers_days,
+        Kept.AUDIT: settings.keep_audit_days,
+        Kept.LOGS: settings.keep_logs_days,
+    }
+    return {Kept.SESSIONS: timedelta()} | {kept: timedelta(days=term) for kept, term in days.items() if term}
 
 
 def _clockwork_age_s(app: FastAPI) -> float | None:

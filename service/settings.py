@@ -150,6 +150,31 @@ class ServiceSettings(BaseSettings):
     webhook_keep_days: float = Field(
         default=30.0, ge=2.0, le=3650.0, description="Days for which deliveries of webhooks are kept to be looked at."
     )
+    keep_events_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=36_500.0,
+        description="Days for which the change feed of a study is kept after its end and the last that happened in it, "
+        "for `caviar replay` and whoever follows it; 0 for ever.",
+    )
+    keep_workers_days: float = Field(
+        default=90.0,
+        ge=0,
+        le=36_500.0,
+        description="Days for which workers that hold no trial are kept after their last sign of life; 0 for ever.",
+    )
+    keep_audit_days: float = Field(
+        default=730.0,
+        ge=0,
+        le=36_500.0,
+        description="Days for which entries of the audit log are kept; 0 for ever.",
+    )
+    keep_logs_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=36_500.0,
+        description="Days for which the last lines that a training wrote are kept after its attempt; 0 for ever.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severity that is logged."
     )

@@ -174,6 +174,12 @@ class ReportConflict(RequestError):
     code, status, title = "report_conflict", 409, "Report conflict"
 
 
+class EventsGone(RequestError):
+    """The study ended so long ago that its older events were removed: its results are still there."""
+
+    code, status, title = "events_gone", 410, "Events gone"
+
+
 class TooLarge(RequestError):
     """The body is larger than the service takes."""
 

@@ -13,9 +13,9 @@ from starlette.responses import StreamingResponse
 
 from caviar.contract.errors import CaviarError, FieldError, InvalidRequest, NotFound
 from service.api.dependencies import CurrentService, StudyName
-from service.store import events, studies
+from service.store import studies
 from service.store.transaction import Event
-from service.use_cases import access, reading
+from service.use_cases import access, history, reading
 from service.use_cases.service import Service
 
 router = APIRouter(tags=["events"])
@@ -42,9 +42,12 @@ async def stream_events(
         str | None, Header(description="Resumes a stream; wins over `after`.", max_length=20)
     ] = None,
 ) -> StreamingResponse:
-    """Follow a study: every event once and in order, from the beginning or after a known number, without end."""
+    """Follow a study: every event once and in order, from the beginning or after a known number, without end.
+
+    Of a study that ended long ago, older events may be gone: `events_gone` then says from where on they are there.
+    """
     seq = _start(after, last_event_id)
-    study_id = await asyncio.to_thread(_study_id, service, name)
+    study_id = await asyncio.to_thread(_study_id, service, name, seq)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(request, service, study_id, seq), media_type="text/event-stream", headers=headers)
 
@@ -58,9 +61,12 @@ def _start(after: int | None, last_event_id: str | None) -> int:
     return int(last_event_id)
 
 
-def _study_id(service: Service, name: str) -> int:
+def _study_id(service: Service, name: str, seq: int) -> int:
     with service.reading() as tx:
-        return int(access.study(tx, name).id)
+        study = access.study(tx, name)
+        # Refused before the stream begins: in the middle of one, nobody would be told why.
+        history.since(tx, study, seq, 1)
+        return int(study.id)
 
 
 async def _stream(request: Request, service: Service, study_id: int, seq: int) -> AsyncIterator[bytes]:
@@ -79,7 +85,7 @@ async def _told(request: Request, service: Service, study_id: int, seq: int) -> 
         if found is None:
             try:
                 found = await asyncio.to_thread(_stored, service, study_id, seq)
-            except CaviarError:  # Deleted, or the database is away: the client comes again and hears why.
+            except CaviarError:  # Deleted, old, or the database is away: the client comes again and hears why.
                 return
         if found:
             seq = found[-1].seq
@@ -90,9 +96,10 @@ async def _told(request: Request, service: Service, study_id: int, seq: int) -> 
 
 def _stored(service: Service, study_id: int, seq: int) -> list[Event]:
     with service.reading() as tx:
-        if studies.by_id(tx, study_id) is None:
+        study = studies.by_id(tx, study_id)
+        if study is None:
             raise NotFound("the study was deleted")
-        return events.since(tx, study_id, seq, _PORTION)
+        return history.since(tx, study, seq, _PORTION)
 
 
 def _message(event: Event) -> bytes:

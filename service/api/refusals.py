@@ -7,6 +7,7 @@ from typing import Any
 from caviar.contract.errors import (
     MAX_ERRORS,
     CaviarError,
+    EventsGone,
     Forbidden,
     InvalidRequest,
     LeaseLost,
@@ -40,6 +41,8 @@ _TOO_EARLY = frozenset({"read_contour", "read_importances"})
 _LEASED = frozenset(
     {"report_measurements", "finish_trial", "release_trial", "store_checkpoint", "store_weights", "read_checkpoint"}
 )
+# They read the change feed, whose old events may be gone.
+_LOOKING_BACK = frozenset({"stream_events", "replay_study"})
 _STORING = frozenset({"store_checkpoint", "store_weights"})
 _RETRY_AFTER = {
     "Retry-After": {
@@ -82,6 +85,8 @@ def responses(path: str, method: str, operation: dict[str, Any]) -> dict[str, An
         found.add(StateConflict)
     if name in _LEASED:
         found.add(LeaseLost)
+    if name in _LOOKING_BACK:
+        found.add(EventsGone)
     if name in _STORING:
         found.add(StorageFull)
     return {

@@ -63,6 +63,7 @@ def actions(tx: Transaction) -> list[str]:
     return list(tx.read(select(audit.c.action).distinct().order_by(audit.c.action)).scalars())
 
 
-def remove_before(tx: Transaction, before: datetime) -> int:
-    """Remove what happened before a time, and tell how many rows that were."""
-    return int(tx.write(delete(audit).where(audit.c.at < before)).rowcount)
+def remove_before(tx: Transaction, before: datetime, limit: int | None = None) -> int:
+    """Remove what happened before a time, or a portion of it, and tell how many rows that were."""
+    old = select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at).limit(limit)
+    return int(tx.write(delete(audit).where(audit.c.id.in_(old))).rowcount)

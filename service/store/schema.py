@@ -180,6 +180,8 @@ attempts = Table(
     Column("log_tail", Text, comment="the last lines that the training wrote"),
     PrimaryKeyConstraint("trial_id", "attempt"),
     Index(None, "worker_id", "request_id"),
+    # Of attempts whose last lines are kept: those that are old are looked for again and again.
+    Index(None, "ended_at", sqlite_where=text("log_tail IS NOT NULL"), postgresql_where=text("log_tail IS NOT NULL")),
 )
 
 leases = Table(

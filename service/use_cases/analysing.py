@@ -9,9 +9,9 @@ from caviar.contract.errors import NotFound, StateConflict
 from caviar.contract.study import StudySpec
 from service.search import importances as weighing
 from service.search import replaying
-from service.store import events
-from service.store.transaction import Transaction
+from service.store.transaction import Record, Transaction
 from service.use_cases import access
+from service.use_cases import history as feed
 from service.use_cases.service import Service
 
 _PORTION = 5000
@@ -47,11 +47,12 @@ def replay(service: Service, name: str) -> ReplayView:
 
     Raises:
         NotFound: There is no such study (404).
+        EventsGone: Its events were removed, because it ended long ago (410).
         StateConflict: Its events do not say how it began, or contradict each other (409).
     """
     with service.reading() as tx:
         row = access.study(tx, name)
-        history = list(_history(tx, row.id))
+        history = list(_history(tx, row))
     spec = _first_spec(name, row.spec, history)
     try:
         result = replaying.replay(spec, history)
@@ -70,9 +71,9 @@ def replay(service: Service, name: str) -> ReplayView:
     )
 
 
-def _history(tx: Transaction, study_id: int) -> Iterator[replaying.Happening]:
+def _history(tx: Transaction, study: Record) -> Iterator[replaying.Happening]:
     last = 0
-    while portion := events.since(tx, study_id, last, _PORTION):
+    while portion := feed.since(tx, study, last, _PORTION):
         yield from ((event.seq, event.kind, event.data) for event in portion)
         last = portion[-1].seq
 

@@ -115,10 +115,10 @@ def _entry(row: Record) -> AuditEntry:
     return AuditEntry(entry_id=row.id, **{name: row._mapping[name] for name in same})
 
 
-def remove_old(tx: Transaction, before: datetime) -> int:
-    """Remove what was written down before a time.
+def remove_old(tx: Transaction, before: datetime, limit: int | None = None) -> int:
+    """Remove what was written down before a time, the oldest first and at most `limit` entries.
 
     Returns:
         How many entries that were.
     """
-    return audit.remove_before(tx, before)
+    return audit.remove_before(tx, before, limit)

@@ -27,8 +27,16 @@ def upgrade() -> None:
             comment="since when it is kept and changes no more; null while it is in use",
         ),
     )
+    op.create_index(
+        "ix_attempts_ended_at",
+        "attempts",
+        ["ended_at"],
+        sqlite_where=sa.text("log_tail IS NOT NULL"),
+        postgresql_where=sa.text("log_tail IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
     """Take this revision back."""
+    op.drop_index("ix_attempts_ended_at", "attempts")
     op.drop_column("studies", "archived_at")
