@@ -21,6 +21,10 @@ from worker.api import WorkerApi
 
 _DEADLINE_S = 120.0
 _NUM_WORKERS = 3
+_NUM_TRIALS = 30
+_NUM_EPOCHS = 20
+# So that the few trials are not all trained before the backup is done.
+_PACE_S = 0.2
 _STUDY = {
     "name": "recovered",
     "objective": {"name": "scripted"},
@@ -28,7 +32,7 @@ _STUDY = {
     "strategy": {"kind": "random"},
     "pruner": {"kind": "none"},
     "early_stopping": None,
-    "budget": {"max_trials": 60, "max_epochs": 20},
+    "budget": {"max_trials": _NUM_TRIALS, "max_epochs": _NUM_EPOCHS},
     "retries": 0,
 }
 
@@ -38,13 +42,14 @@ pytestmark = pytest.mark.slow
 class _Diarist:
     """A worker that writes down each epoch that was acknowledged, and trains until it is told to stop."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, *, pace_s: float = 0.0) -> None:
         self.diary: dict[Entry, float] = {}
         self._http = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
         self._api = WorkerApi(self._http)
         body = RegisterWorker.model_validate({"name": name, "host": "here", "objectives": [{"name": "scripted"}]})
         self._id = self._api.register(body).worker_id
         self._is_over = threading.Event()
+        self._pace_s = pace_s
         self.held: Assignment | None = None
         self._thread = threading.Thread(target=self._run, name=name)
 
@@ -71,7 +76,7 @@ class _Diarist:
 
     def _train(self, trial: Assignment) -> None:
         for epoch in range(trial.first_epoch, trial.max_epochs + 1):
-            if self._is_over.is_set():
+            if self._is_over.wait(self._pace_s):
                 return
             value = 1.0 / epoch + trial.trial_id / 7
             item: dict[str, Any] = {
@@ -100,11 +105,11 @@ def _diaries(workers: list[_Diarist]) -> dict[Entry, float]:
 
 def _lose(here: Site, backup: Path, database_url: str) -> tuple[dict[Entry, float], list[_Diarist]]:
     """Train, back up under load, train on, and kill; what was acknowledged before the backup began, and the workers."""
-    workers = [_Diarist(here.url, f"first-{number}") for number in range(_NUM_WORKERS)]
+    workers = [_Diarist(here.url, f"first-{number}", pace_s=_PACE_S) for number in range(_NUM_WORKERS)]
     here.client.create_study(_STUDY)
     for worker in workers:
         worker.start()
-    until(lambda: num_epochs(here.client, "recovered") > 60, deadline_s=_DEADLINE_S, what="60 epochs")
+    until(lambda: num_epochs(here.client, "recovered") > 30, deadline_s=_DEADLINE_S, what="30 epochs")
     before = _diaries(workers)
     artifacts = str(here.folder / "artifacts")
     _caviar("db", "backup", str(backup), "--with-artifacts", "--database", database_url, "--artifacts", artifacts)
@@ -141,13 +146,13 @@ def _go_on(here: Site, before: dict[Entry, float], old: list[_Diarist]) -> None:
 
 def _check(here: Site, acknowledged: dict[Entry, float]) -> None:
     study = here.client.study("recovered")
-    assert (study.state, study.counts) == (StudyState.COMPLETE, {TrialState.COMPLETE: 60})
+    assert (study.state, study.counts) == (StudyState.COMPLETE, {TrialState.COMPLETE: _NUM_TRIALS})
     stored = {entry: metrics["val_loss"] for entry, metrics in entries(here.client, "recovered").items()}
     assert acknowledged.items() <= stored.items()
     assert len(stored) == study.num_epochs
     for trial in here.client.trials("recovered"):
         curve = here.client.measurements(trial.trial_id).items
-        assert [item.epoch for item in curve] == list(range(1, 21))
+        assert [item.epoch for item in curve] == list(range(1, _NUM_EPOCHS + 1))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_a_lost_service_goes_on_elsewhere(
     backup, first = tmp_path / "backup", address(source, "first")
     with site(tmp_path / "old", database_url=first, lease_ttl_s=30.0) as here:
         before, old = _lose(here, backup, first)
-    assert len(before) > 50
+    assert len(before) > 20
     _caviar("db", "verify", str(backup))
     second = address(target, "second")
     _caviar("db", "restore", str(backup), "--database", second, "--artifacts", str(tmp_path / "new" / "artifacts"))

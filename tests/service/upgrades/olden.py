@@ -38,7 +38,56 @@ _LATER: dict[str, dict[str, list[Row]]] = {
                 "details": {"from": "é"},
             }
         ]
-    }
+    },
+    "0006": {
+        "webhooks": [
+            {
+                "id": 3,
+                "name": "team chat",
+                "url": "https://hooks.example.com/é",
+                "events": ["new_best", "study_done"],
+                "studies": ["s*"],
+                "scope": None,
+                "rules": {
+                    "best_every_s": 60.0,
+                    "storm_failures": 5,
+                    "storm_within_s": 600.0,
+                    "storm_share": 0.5,
+                    "stagnant_trials": 50,
+                    "stagnant_epochs": None,
+                },
+                "is_active": False,
+                "created_by": "admin",
+                "token_id": 1,
+                "created_at": "2026-11-21 12:00:00.000000",
+                "updated_at": "2026-11-21 12:00:00.000000",
+            }
+        ],
+        "webhook_secrets": [
+            {"id": 1, "webhook_id": 3, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "expires_at": None}
+        ],
+        "deliveries": [
+            {
+                "id": 5,
+                "message_id": "msg_0f2a4c6e8b1d3f5a7c9e0b2d4f6a8c0e",
+                "webhook_id": 3,
+                "study_id": None,
+                "study": None,
+                "event": "ping",
+                "body": '{"type":"ping","timestamp":"2026-11-21T12:00:00Z","text":"Caviar: a ping of the webhook.",'
+                '"data":{"webhook":"team chat","study":null,"best":null,"rule":null}}',
+                "state": "delivered",
+                "attempts": 1,
+                "status": 204,
+                "error": None,
+                "created_at": "2026-11-21 12:00:00.000000",
+                "last_attempt_at": "2026-11-21 12:00:01.000000",
+                "next_attempt_at": None,
+                "first_due_at": "2026-11-21 12:00:00.000000",
+                "give_up_at": "2026-11-22 12:00:00.000000",
+            }
+        ],
+    },
 }
 
 

@@ -73,6 +73,11 @@ def _render(wire: Wire, before: dict[str, list[Row]]) -> None:
         assert wire.get(f"/studies/{study['name']}/leaderboard")["total"] >= 0
         events = [row for row in before["events"] if row["study_id"] == study["id"]]
         assert told["last_event_seq"] >= len(events)
+    for webhook in before.get("webhooks", []):
+        told = wire.get(f"/webhooks/{webhook['id']}")
+        assert (told["name"], told["rules"], told["counts"]) == (webhook["name"], webhook["rules"], {"delivered": 1})
+        deliveries = wire.get(f"/webhooks/{webhook['id']}/deliveries")["items"]
+        assert [one["payload"]["type"] for one in deliveries] == ["ping"]
 
 
 def _go_on(wire: Wire, before: dict[str, list[Row]]) -> None:
