@@ -30,7 +30,7 @@ demo: setup ## service, two workers and an example study on this machine, to the
 
 test: setup ## all tests; Chromium is installed first where it is missing and apt can
 	scripts/chromium
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## style, layers, Dockerfile, YAML, shell scripts
 	$(BIN)/ruff check .
