@@ -21,7 +21,7 @@ from worker.api import WorkerApi
 
 _DEADLINE_S = 120.0
 _NUM_WORKERS = 3
-_NUM_TRIALS = 30
+_NUM_TRIALS = 18
 _NUM_EPOCHS = 20
 # So that the few trials are not all trained before the backup is done.
 _PACE_S = 0.2
