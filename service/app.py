@@ -136,7 +136,8 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
         summary="A hyperparameter search service for Keras.",
         docs_url=None,
         redoc_url=None,
-        openapi_url=f"{_API_PREFIX}/openapi.json",
+        # The module openapi adds the route of the document, and tells why.
+        openapi_url=None,
         lifespan=_lifespan,
         generate_unique_id_function=lambda route: route.name,
         telemetry=cast(TelemetryConfig, tracing.OFF if traces is None else traces.telemetry),
@@ -163,7 +164,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.handle)
     _add_middlewares(app, settings, service)
-    openapi.install(app)
+    openapi.install(app, f"{_API_PREFIX}/openapi.json")
     return app
 
 

@@ -15,7 +15,7 @@ from caviar.contract.errors import Unauthorized, Unavailable
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8700
-_READY_WITHIN_S = 60.0
+_READY_WITHIN_S = 180.0
 _LOOK_S = 0.1
 # An address to listen on that stands for all of the machine's, and the one to reach it by from here.
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
@@ -69,7 +69,7 @@ def start_service(
         environment: Of the new process.
         log: File of its output; None to share the terminal.
     Raises:
-        CommandFailed: It ended, or did not answer within a minute.
+        CommandFailed: It ended, or did not answer within three minutes.
         Interrupted: The command was asked to end.
     """
     children.start("the service", ["serve", *arguments], environment=environment, log=log, is_vital=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
 from service.api import refusals
@@ -14,8 +17,13 @@ from service.api.links import LINKS
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def install(app: FastAPI) -> None:
-    """Make `app.openapi()` give the document."""
+def install(app: FastAPI, path: str) -> None:
+    """Make `app.openapi()` give the document, and a route tell it.
+
+    Args:
+        app: With all its routes.
+        path: Of the document.
+    """
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -24,6 +32,31 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = build  # type: ignore[method-assign]  # the way that FastAPI's documentation gives
+    told = _Told(app)
+
+    async def openapi(_request: Request) -> Response:
+        return Response(await told.read(), media_type="application/json")
+
+    app.add_route(path, openapi, include_in_schema=False)
+
+
+class _Told:
+    """The document as it is sent. To put it together takes more than a second, in which others want answers."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._lock = asyncio.Lock()
+        self._text: bytes | None = None
+
+    async def read(self) -> bytes:
+        # Who asks while it is made waits here, not in one of the threads that other requests need.
+        async with self._lock:
+            if self._text is None:
+                self._text = await run_in_threadpool(self._written)
+        return self._text
+
+    def _written(self) -> bytes:
+        return json.dumps(self._app.openapi(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:

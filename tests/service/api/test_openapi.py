@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
@@ -17,6 +21,8 @@ from service.api.examples import ANSWERS, BODIES
 
 _SNAPSHOT = Path(__file__).with_name("openapi.json")
 _METHODS = ("get", "post", "patch", "put", "delete")
+_ADDRESS = "/api/v1/openapi.json"
+_PATIENCE_S = 30.0
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -99,3 +105,30 @@ def test_the_examples_of_bodies_are_accepted_by_their_models(app: FastAPI, name:
         "rotate_webhook": webhooks.NewSecret,
     }
     assert models[name].model_validate(BODIES[name]) is not None
+
+
+def test_the_document_is_told_as_it_is(app: FastAPI, client: TestClient) -> None:
+    first, again = client.get(_ADDRESS), client.get(_ADDRESS)
+    assert first.headers["content-type"] == "application/json"
+    assert first.json() == again.json() == json.loads(json.dumps(app.openapi()))
+    assert client.head(_ADDRESS).is_success
+
+
+def test_others_are_answered_while_the_document_is_made_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, was_answered, waited = threading.Event(), threading.Event(), []
+
+    def slow(**facts: Any) -> dict[str, Any]:
+        begun.set()
+        waited.append(was_answered.wait(_PATIENCE_S))
+        return get_openapi(**facts)
+
+    monkeypatch.setattr("service.api.openapi.get_openapi", slow)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(client.get, _ADDRESS) for _ in range(2)]
+        assert begun.wait(_PATIENCE_S)
+        assert client.get("/healthz").is_success
+        was_answered.set()
+        assert all(future.result().is_success for future in asked)
+    assert waited == [True]
