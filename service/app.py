@@ -63,6 +63,7 @@ from service.loops.sweeper import Sweeper
 from service.metrics.exposition import Exposition
 from service.metrics.process import Pages
 from service.metrics.requests import Requests
+from service.outbound.provider import Client, Provider
 from service.outbound.resolver import Resolver
 from service.outbound.sender import Sender
 from service.settings import ServiceSettings
@@ -76,11 +77,13 @@ from service.use_cases.clearing import Kept
 from service.use_cases.keeping import Keeper
 from service.use_cases.readiness import Readiness
 from service.use_cases.service import Clock, Service, utc_now
+from service.use_cases.vouching import SignOn
 from service.web.errors import error_page
 from service.web.freshness import Freshness
 from service.web.live.hub import Hub
 from service.web.login import new_attempts
 from service.web.routes import router as web_router
+from service.web.sign_on import CALLBACK
 
 _log = structlog.get_logger(__name__)
 
@@ -156,6 +159,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     app.state.exposition = Exposition(service, app.state.requests, partial(_pages, app.state.live))
     app.state.leading = _leading(app, settings)
     app.state.sign_ins = new_attempts()
+    app.state.sign_on = _sign_on(settings)
     for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
@@ -240,6 +244,36 @@ def _terms(settings: ServiceSettings) -> dict[Kept, timedelta]:
         Kept.LOGS: settings.keep_logs_days,
     }
     return {Kept.SESSIONS: timedelta()} | {kept: timedelta(days=term) for kept, term in days.items() if term}
+
+
+def _sign_on(settings: ServiceSettings) -> SignOn | None:
+    """How people sign in through an identity provider; None if none is set.
+
+    Raises:
+        InvalidRequest: A setting for it is missing, or a package.
+    """
+    issuer, client_id, public_url = settings.oidc_issuer, settings.oidc_client_id, settings.public_url
+    if issuer is None and client_id is None and not settings.oidc_roles:
+        return None
+    if issuer is None or client_id is None or public_url is None or not settings.oidc_roles:
+        needed = ("oidc_issuer", "oidc_client_id", "oidc_roles", "public_url")
+        errors = [
+            FieldError(field=name, received=None, expected=f"a value for CAVIAR_{name.upper()}; docs/security.md tells")
+            for name in needed
+            if not getattr(settings, name)
+        ]
+        raise InvalidRequest("people cannot sign in through an identity provider as it is set up", errors=errors)
+    secret = settings.oidc_client_secret
+    public_url = public_url.rstrip("/")
+    client = Client(
+        issuer=issuer,
+        client_id=client_id,
+        client_secret=None if secret is None else secret.get_secret_value(),
+        scopes=settings.oidc_scopes,
+        redirect_url=public_url + CALLBACK,
+    )
+    lasts = timedelta(hours=settings.oidc_session_hours)
+    return SignOn(Provider(client), settings.oidc_admission, lasts, public_url)
 
 
 def _clockwork_age_s(app: FastAPI) -> float | None:
@@ -379,6 +413,8 @@ def announce(settings: ServiceSettings) -> None:
         field = FieldError(field="processes", received=settings.processes, expected=expected)
         raise InvalidRequest("several processes cannot share the database", errors=[field])
     tls = server_context(settings.tls_cert, settings.tls_key)
+    # What is missing is said before anything begins.
+    _sign_on(settings)
     made = prepare(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{'http' if tls is None else 'https'}://{host}:{settings.port}"

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from caviar.credentials import home
-from service.domain import hosts, networks, origins
+from service.domain import admission, hosts, networks, origins
 
 # What a slow disk or a long garbage collection takes must not look like the end of a process.
 _LEAST_PATIENCE_S = 2.0
@@ -137,7 +137,40 @@ class ServiceSettings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
-        description="Address that people reach the service at, for links in messages of webhooks.",
+        description="Address that people reach the service at, for links in messages of webhooks and for sign-ins "
+        "through an identity provider.",
+    )
+    oidc_issuer: Annotated[str, AfterValidator(admission.issuer)] | None = Field(
+        default=None,
+        description="Address of an OpenID Connect provider through which people sign in, as it calls itself, such as "
+        "`https://accounts.example.org`; see [who may do what](security.md).",
+    )
+    oidc_client_id: str | None = Field(
+        default=None, min_length=1, description="Name that the provider knows this service by."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="Secret of this service at the provider; none for a public client."
+    )
+    oidc_scopes: str = Field(
+        default="openid email profile",
+        pattern=r"^(\S+ )*openid( \S+)*$",
+        description="What the provider is asked to tell, separated by spaces; `openid` must be among it.",
+    )
+    oidc_groups_claim: str = Field(
+        default="groups", min_length=1, description="Claim of the ID token that tells the groups of a person."
+    )
+    oidc_roles: Annotated[str, AfterValidator(partial(_each, admission.Rule.of))] = Field(
+        default="",
+        description="What groups may do, separated by commas, of which the first that fits counts, such as "
+        "`ml-admins=admin,ml-team=submitter:digits-*,everyone=viewer`.",
+    )
+    oidc_allowed_domains: Annotated[str, AfterValidator(partial(_each, admission.domain))] = Field(
+        default="",
+        description="Domains of verified addresses of e-mail, one of which a person must have, separated by commas; "
+        "without it, none is needed.",
+    )
+    oidc_session_hours: float = Field(
+        default=12.0, gt=0, le=720.0, description="Hours after which people sign in through the provider again."
     )
     webhook_allowed_networks: Annotated[str, AfterValidator(partial(_each, networks.network))] = Field(
         default="",
@@ -237,6 +270,13 @@ class ServiceSettings(BaseSettings):
     def webhook_networks(self) -> tuple[networks.Network, ...]:
         """The networks that webhooks may send to although they are not public."""
         return tuple(map(networks.network, filter(None, self.webhook_allowed_networks.split(","))))
+
+    @property
+    def oidc_admission(self) -> admission.Admission:
+        """Whom the service lets in of those whom an identity provider vouches for."""
+        rules = tuple(map(admission.Rule.of, filter(None, self.oidc_roles.split(","))))
+        domains = frozenset(filter(None, self.oidc_allowed_domains.split(",")))
+        return admission.Admission(rules, self.oidc_groups_claim, domains)
 
     @property
     def drafts_path(self) -> Path:

@@ -72,7 +72,7 @@ PublicUrl = Annotated[
         "--public-url",
         "CAVIAR_PUBLIC_URL",
         "URL",
-        "Address that people reach the service at, for links in messages of webhooks.",
+        "Address that people reach the service at, for links in messages of webhooks and for sign-ins.",
     ),
 ]
 WebhookNetworks = Annotated[

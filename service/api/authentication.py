@@ -22,7 +22,7 @@ from service.use_cases.service import Service
 
 COOKIE = "caviar_session"
 FORM_TOKEN_HEADER = "X-CSRF-Token"
-PUBLIC_PATHS = frozenset({"/login", "/healthz", "/readyz"})
+PUBLIC_PATHS = frozenset({"/login", "/login/oidc", "/login/oidc/callback", "/healthz", "/readyz"})
 PUBLIC_PREFIXES = ("/static/", "/share/")
 # All that a worker's token opens, whatever a route may forget to check.
 _WIRE = re.compile(

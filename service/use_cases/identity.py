@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from caviar.contract.errors import FieldError, InvalidRequest, Unauthorized, Unavailable
+from service.domain.admission import Guest
 from service.domain.principal import Kind, Origin, Principal, Role, Scope
 from service.store import tokens
 from service.store.transaction import Record, Transaction
@@ -137,10 +138,45 @@ def open_session(service: Service, token: str, origin: Origin) -> str:
     return secret
 
 
-def refuse_link(service: Service, origin: Origin) -> None:
-    """Write down that somebody came with a share link that is not valid (any more)."""
+def open_guest_session(service: Service, guest: Guest, origin: Origin, *, lasts: timedelta) -> str:
+    """Make a browser session for somebody whom an identity provider vouches for, and tell its secret.
+
+    Nothing but a browser's cookie opens anything with it: it belongs to no token.
+
+    Args:
+        service: Keeps the session.
+        guest: Who it is, and as what.
+        origin: Where the request came from.
+        lasts: How long the session lasts, unless sessions end earlier.
+    """
+    secret = new_secret()
+
+    def operation(tx: Transaction) -> None:
+        tokens.remove_expired_sessions(tx)
+        ends_at = tx.now + lasts
+        known = Principal(guest.name, guest.role, guest.scope, kind=Kind.SESSION, is_session=True, expires_at=ends_at)
+        _add_session(tx, known.coming_from(origin), secret, token_id=None)
+
+    service.write(operation)
+    return secret
+
+
+def sealing_key(service: Service) -> bytes:
+    """What the service signs by that a browser keeps for a while: the same in all processes that share the database.
+
+    Raises:
+        Unavailable: The database does not answer, or has not been prepared (503).
+    """
+    with service.reading() as tx:
+        known = tokens.of_settings(tx)
+    if known is None:
+        raise Unavailable("the service has no administrator's token yet; start it again")
+    return hmac.new(known.secret_digest.encode(), b"caviar sealing", hashlib.sha256).digest()
+
+
+def refuse(service: Service, origin: Origin, reason: str) -> None:
+    """Write down that somebody was not let in who came with a link, or from an identity provider."""
     nobody = replace(_NOBODY, origin=origin)
-    reason = "the link is not valid"
     service.write(lambda tx: auditing.record_for(tx, nobody, "session.refuse", "session:new", reason=reason))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -14,12 +15,15 @@ from service.domain.attempts import Attempts
 from service.domain.principal import Origin
 from service.use_cases import identity
 from service.use_cases.service import Service
+from service.use_cases.vouching import SignOn
 from service.web import rendering
 from service.web.acting import service_of
 
 COOKIE = "caviar_session"
+NO_STORE = {"Cache-Control": "no-store"}
+"""What every answer about signing in carries."""
+
 _MAX_TOKEN_CHARACTERS = 1000
-_NO_STORE = {"Cache-Control": "no-store"}
 _MAX_FAILURES = 10
 _FORGIVEN_EVERY_S = 6.0
 
@@ -36,7 +40,8 @@ def safe_next(target: str) -> str:
     is_plain = target.isascii() and target.isprintable() and "\\" not in target
     if not is_plain or not target.startswith("/") or target.startswith("//"):
         return "/"
-    return "/" if urlsplit(target).path in ("/login", "/logout") else target
+    path = urlsplit(target).path
+    return "/" if path in ("/login", "/logout") or path.startswith("/login/") else target
 
 
 @router.get("/login")
@@ -48,7 +53,7 @@ def show(
     """The form; with a token in the address, sign in at once."""
     if token:
         return _sign_in(request, token, next_path)
-    return _form(safe_next(next_path))
+    return form(request, safe_next(next_path))
 
 
 @router.post("/login")
@@ -68,12 +73,13 @@ def open_share(request: Request, secret: str) -> Response:
     service: Service = request.app.state.service
     name = identity.shared_study(service, secret[:_MAX_TOKEN_CHARACTERS])
     if name is None:
-        _note_failure(request)
+        if note_failure(request):
+            identity.refuse(service, Origin.of(request.scope), "the link is not valid")
         raise NotFound("this link is not valid any more; ask whoever sent it for a new one")
     target = f"/studies/{name}"
     current = identity.session_of(service, request.cookies.get(COOKIE, ""))
     if current is not None and current.sees(name):
-        return RedirectResponse(target, status_code=303, headers=rendering.HEADERS | _NO_STORE)
+        return RedirectResponse(target, status_code=303, headers=rendering.HEADERS | NO_STORE)
     return _sign_in(request, secret, target)
 
 
@@ -92,21 +98,24 @@ def leave_everywhere(request: Request) -> Response:
     return _left(request)
 
 
-def signed_in(request: Request, secret: str, target: str) -> Response:
+def signed_in(
+    request: Request, secret: str, target: str, *, lasts: timedelta = timedelta(days=identity.SESSION_DAYS)
+) -> Response:
     """The answer that hands a session to a browser, in place of the one that it had.
 
     Args:
         request: Of the browser.
         secret: Of the session.
         target: Where to go then.
+        lasts: How long the browser keeps it.
     """
     if old := request.cookies.get(COOKIE):
         identity.drop_session(request.app.state.service, old)
-    answer = RedirectResponse(target, status_code=303, headers=rendering.HEADERS | _NO_STORE)
+    answer = RedirectResponse(target, status_code=303, headers=rendering.HEADERS | NO_STORE)
     answer.set_cookie(
         COOKIE,
         secret,
-        max_age=identity.SESSION_DAYS * 86400,
+        max_age=int(lasts.total_seconds()),
         path="/",
         secure=is_https(request),
         httponly=True,
@@ -120,35 +129,53 @@ def is_https(request: Request) -> bool:
     return request.url.scheme == "https"
 
 
-def _form(target: str, refusal: str = "", *, status: int = 200) -> Response:
-    return rendering.page("login.html", status=status, headers=_NO_STORE, next_path=target, refusal=refusal)
+def form(request: Request, target: str, refusal: str = "", *, outage: str = "", status: int = 200) -> Response:
+    """The page to sign in on.
+
+    Args:
+        request: Of the browser.
+        target: Where to go then.
+        refusal: Why the token is not taken; empty without one.
+        outage: Why it did not work through the identity provider.
+        status: HTTP status.
+    """
+    sign_on: SignOn | None = request.app.state.sign_on
+    provider = None if sign_on is None else sign_on.label
+    told = {"next_path": target, "refusal": refusal, "outage": outage, "provider": provider}
+    return rendering.page("login.html", status=status, headers=NO_STORE, **told)
+
+
+def too_many(request: Request, target: str) -> Response | None:
+    """The page for an address that has failed too often; None if it may try."""
+    attempts: Attempts = request.app.state.sign_ins
+    wait_s = math.ceil(attempts.wait_s(Origin.of(request.scope).address or ""))
+    if not wait_s:
+        return None
+    answer = form(request, target, f"There were too many attempts in vain; try again in {wait_s} seconds.", status=429)
+    answer.headers["Retry-After"] = str(wait_s)
+    return answer
+
+
+def note_failure(request: Request) -> bool:
+    """Count a failure, and say whether it is worth being written down: not of whoever tries again and again."""
+    attempts: Attempts = request.app.state.sign_ins
+    address = Origin.of(request.scope).address or ""
+    is_first = not attempts.wait_s(address)
+    if is_first:
+        attempts.fail(address)
+    return is_first
 
 
 def _sign_in(request: Request, token: str, next_path: str) -> Response:
     target = safe_next(next_path)
-    attempts: Attempts = request.app.state.sign_ins
-    origin = Origin.of(request.scope)
-    address = origin.address or ""
-    if wait_s := attempts.wait_s(address):
-        told = f"There were too many attempts in vain; try again in {math.ceil(wait_s)} seconds."
-        answer = _form(target, told, status=429)
-        answer.headers["Retry-After"] = str(math.ceil(wait_s))
-        return answer
+    if refused := too_many(request, target):
+        return refused
     try:
-        secret = identity.open_session(request.app.state.service, token, origin)
+        secret = identity.open_session(request.app.state.service, token, Origin.of(request.scope))
     except Unauthorized as error:
-        attempts.fail(address)
-        return _form(target, error.detail, status=401)
+        note_failure(request)
+        return form(request, target, error.detail, status=401)
     return signed_in(request, secret, target)
-
-
-def _note_failure(request: Request) -> None:
-    # Whoever tries again and again is not written down each time.
-    attempts: Attempts = request.app.state.sign_ins
-    origin = Origin.of(request.scope)
-    if not attempts.wait_s(origin.address or ""):
-        attempts.fail(origin.address or "")
-        identity.refuse_link(request.app.state.service, origin)
 
 
 def _require_own_form(request: Request) -> None:
@@ -161,6 +188,6 @@ def _require_own_form(request: Request) -> None:
 
 
 def _left(request: Request) -> Response:
-    answer = RedirectResponse("/login", status_code=303, headers=rendering.HEADERS | _NO_STORE)
+    answer = RedirectResponse("/login", status_code=303, headers=rendering.HEADERS | NO_STORE)
     answer.delete_cookie(COOKIE, path="/", secure=is_https(request), httponly=True, samesite="lax")
     return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from service.web import acting, login, notices
+from service.web import acting, login, notices, sign_on
 from service.web.pages import (
     actions,
     analysis,
@@ -57,6 +57,7 @@ _PAGES = (
     tokens,
     audit,
     login,
+    sign_on,
     files,
 )
 

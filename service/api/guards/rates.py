@@ -134,7 +134,7 @@ class Rates:
             return
         path: str = scope["path"]
         buckets = self._wire if path.endswith(_WIRE_ENDINGS) else self._requests
-        wait_s = buckets.take(principal.token_id, self._clock())
+        wait_s = buckets.take(_owner(principal), self._clock())
         if wait_s > 0.0:
             error = _limited(f"requests of the token {principal.name!r}", wait_s)
             await answer(Request(scope), error)(scope, receive, send)
@@ -153,7 +153,7 @@ class Rates:
         self._num_streams += 1
         try:
             limit = self._limits.max_streams_each
-            await self._lasting(principal.token_id, limit, "streams of this token", (scope, receive, send))
+            await self._lasting(_owner(principal), limit, "streams of this token", (scope, receive, send))
         finally:
             self._num_streams -= 1
 
@@ -171,6 +171,11 @@ class Rates:
                 del self._open[key]
             else:
                 self._open[key] -= 1
+
+
+def _owner(principal: Principal) -> int | str | None:
+    # Whoever came from an identity provider has no token.
+    return principal.name if principal.is_session and principal.token_id is None else principal.token_id
 
 
 def _limited(what: str, wait_s: float) -> RateLimited:
