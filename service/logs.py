@@ -9,6 +9,7 @@ from typing import Literal
 import structlog
 
 from caviar.redaction import redact
+from caviar.showing import show
 from service.domain.occasion import CURRENT
 
 
@@ -43,12 +44,13 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+    # JSON writes everything but plain letters as an escape by itself.
+    rendering: list[structlog.types.Processor] = (
+        [show, structlog.dev.ConsoleRenderer()] if is_console else [structlog.processors.JSONRenderer()]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, *rendering],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

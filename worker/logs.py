@@ -9,6 +9,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from caviar.showing import show
+
 
 def configure(level: str, worker: str) -> None:
     """Set up the logs of this process, on its standard error.
@@ -18,8 +20,9 @@ def configure(level: str, worker: str) -> None:
         worker: Name that every line carries.
     """
     is_terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(sort_keys=True)
+    # JSON writes everything but plain letters as an escape by itself.
+    rendering: list[structlog.typing.Processor] = (
+        [show, structlog.dev.ConsoleRenderer()] if is_terminal else [structlog.processors.JSONRenderer(sort_keys=True)]
     )
     structlog.configure(
         processors=[
@@ -27,7 +30,7 @@ def configure(level: str, worker: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(steady(sys.stderr)),

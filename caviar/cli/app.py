@@ -26,7 +26,7 @@ from caviar.cli import (
     work,
     workers,
 )
-from caviar.cli.console import CommandGroup
+from caviar.cli.console import CommandGroup, say
 
 app = typer.Typer(
     name="caviar",
@@ -57,7 +57,7 @@ app.add_typer(db.app, name="db")
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"caviar {caviar.__version__}")
+        say(f"caviar {caviar.__version__}")
         raise typer.Exit
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed
+from caviar.cli.console import CommandFailed, say
 from caviar.client import Client
 
 _AGE = re.compile(r"([1-9][0-9]{0,5})([dhw])")
@@ -40,14 +40,14 @@ def archive(
     with Client(url, token) as client:
         if study is not None:
             view = client.unarchive(study) if undo else client.archive(study)
-            typer.echo(f"study {view.name} is {'archived' if view.archived_at else 'out of the archive'}")
+            say(f"study {view.name} is {'archived' if view.archived_at else 'out of the archive'}")
             return
         before = datetime.now(UTC) - _age(str(older_than))
         old = [view.name for view in client.studies() if view.ended_at is not None and view.ended_at <= before]
         for name in old:
             client.archive(name)
-            typer.echo(f"study {name} is archived")
-        typer.echo(f"{len(old)} studies were archived")
+            say(f"study {name} is archived")
+        say(f"{len(old)} studies were archived")
 
 
 def _age(text: str) -> timedelta:

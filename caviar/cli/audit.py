@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from caviar.cli import options
-from caviar.cli.console import out
+from caviar.cli.console import Line, hand_over, out
 from caviar.client import Client
 
 
@@ -34,7 +33,7 @@ def audit(
         found = list(islice(client.audit(actor=actor, action=action, about=about), limit))
     if as_json:
         for entry in found:
-            typer.echo(entry.model_dump_json())
+            hand_over(entry.model_dump_json() + "\n")
         return
     table = Table()
     for heading in ("when", "who", "what", "on what", "from", "more"):
@@ -43,10 +42,10 @@ def audit(
         more = {name: value for name, value in entry.details.items() if value is not None}
         table.add_row(
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            Text(entry.actor),
-            entry.action,
-            Text(entry.object),
-            Text(entry.address or ""),
-            Text(json.dumps(more, ensure_ascii=False) if more else ""),
+            Line(entry.actor),
+            Line(entry.action),
+            Line(entry.object),
+            Line(entry.address or ""),
+            Line(json.dumps(more, ensure_ascii=False) if more else ""),
         )
     out().print(table)

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed, show_note
+from caviar.cli.console import CommandFailed, say, show_note
+from caviar.showing import visible
 
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder that caviar db backup made.")]
 _SHOWN = 10
@@ -31,7 +32,7 @@ def backup(
         settings.database_url, target, store=store if with_artifacts else None, now=datetime.now(UTC)
     )
     _tell_missing(kept.missing, "are not in the artifact store any more, or are damaged there")
-    typer.echo(f"{target}: {describe(kept)}")
+    say(f"{target}: {describe(kept)}")
 
 
 def verify(source: Source) -> None:
@@ -39,7 +40,7 @@ def verify(source: Source) -> None:
     backing_up = options.optional_module("service.use_cases.backing_up", "service")
     kept = backing_up.verify(source)
     _tell_missing(kept.missing, "were not to be had when the backup was made")
-    typer.echo(f"{source} is whole: {describe(kept)}")
+    say(f"{source} is whole: {describe(kept)}")
 
 
 def restore(
@@ -64,7 +65,7 @@ def restore(
     engine = options.optional_module("service.store.engine", "service")
     place = engine.parse_url(settings.database_url).render_as_string()
     question = f"Remove everything that {place} holds, and put the backup in its place?"
-    if replace and not yes and not typer.confirm(question, err=True):
+    if replace and not yes and not typer.confirm(visible(question), err=True):
         raise CommandFailed("nothing was changed")
     done = restoring.restore(
         source, settings.database_url, store=store, is_replacing=replace, accepts_loss=accept_missing
@@ -72,8 +73,8 @@ def restore(
     _tell_missing(done.lost, "are lost; their trials go on from older checkpoints, or from their first epoch")
     if done.former is not None:
         show_note(f"the former database lies at {done.former}; remove it when you do not need it any more")
-    typer.echo(f"{place} holds {describe(done.manifest)}")
-    typer.echo(
+    say(f"{place} holds {describe(done.manifest)}")
+    say(
         f"{done.num_requeued} trials were in training and wait for a worker; {done.num_files} files were put into "
         "the artifact store; what was reported after the backup is gone"
     )

@@ -7,7 +7,7 @@ from types import ModuleType
 import typer
 
 from caviar.cli import backups, options
-from caviar.cli.console import CommandFailed
+from caviar.cli.console import CommandFailed, say
 
 app = typer.Typer(no_args_is_help=True, help="Bring the database to the newest schema; back it up and restore it.")
 app.command("backup")(backups.backup)
@@ -24,13 +24,13 @@ def upgrade(database: options.Database = None) -> None:
     url = _url(database)
     with options.optional_module("service.store.sole", "service").alone(url):
         _migrations().upgrade(url)
-    typer.echo(f"the database has schema {_migrations().current(url)}")
+    say(f"the database has schema {_migrations().current(url)}")
 
 
 @app.command()
 def current(database: options.Database = None) -> None:
     """Print the schema that the database has."""
-    typer.echo(_migrations().current(_url(database)) or "the database is empty")
+    say(_migrations().current(_url(database)) or "the database is empty")
 
 
 @app.command()
@@ -40,7 +40,7 @@ def check(database: options.Database = None) -> None:
     difference = _migrations().check(url)
     if difference:
         raise CommandFailed(f"the schema of the database is not the newest one: {difference}; run caviar db upgrade")
-    typer.echo("the database has the newest schema")
+    say("the database has the newest schema")
 
 
 def _migrations() -> ModuleType:

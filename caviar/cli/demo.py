@@ -14,7 +14,7 @@ from rich.console import Console
 
 from caviar.cli import formats, machine, study_file
 from caviar.cli.children import Children, Interrupted
-from caviar.cli.console import CommandFailed, out
+from caviar.cli.console import CommandFailed, out, say
 from caviar.cli.progress import study_progress
 from caviar.cli.tables import leaderboard_table
 from caviar.cli.token import login_link
@@ -63,10 +63,11 @@ def demo(
         raise typer.Exit(128 + interruption.signal) from interruption
     except (CaviarError, CommandFailed) as error:
         is_kept = True
-        raise CommandFailed(f"{error}{_ends_of_logs(folder / 'logs')}") from error
+        refused = [f"  {one.field}: {one.expected}" for one in getattr(error, "errors", ())]
+        raise CommandFailed(error.detail, more=[*refused, *_ends_of_logs(folder / "logs")]) from error
     finally:
         if is_kept:
-            out().print(f"the database and the logs are kept in {folder}", markup=False, soft_wrap=True)
+            say(f"the database and the logs are kept in {folder}")
         else:
             shutil.rmtree(folder)
 
@@ -150,15 +151,15 @@ class _Demo:
             return
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        say(text, self._console)
 
 
-def _ends_of_logs(folder: Path) -> str:
+def _ends_of_logs(folder: Path) -> list[str]:
     parts = []
     for log in sorted(folder.glob("*.log")):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
         parts += [f"The end of {log}:", *(f"  {line[:_LOG_WIDTH]}" for line in lines)]
-    return "\n".join(["", *parts])
+    return parts
 
 
 def demo_study() -> StudySpec:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed
+from caviar.cli.console import CommandFailed, hand_over
 from caviar.client import Client
 
 
@@ -35,7 +35,7 @@ def export(
     with Client(url, token) as client:
         text = client.export(study, "csv" if format is Format.CSV else "json")
     if output is None:
-        typer.echo(text.encode("utf-8"), nl=False)
+        hand_over(text)
         return
     try:
         # Line ends are part of the format and stay as they came.

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed, out
+from caviar.cli.console import CommandFailed, Line, out, say
 from caviar.client import Client
 from caviar.client.files import read_trials
 from caviar.contract.study import ImportTrials
@@ -41,7 +39,7 @@ def import_trials(
     with Client(url, token) as client:
         trials = ImportTrials(study=other) if file is None else _read(client, study, file)
         imported = client.import_trials(study, trials)
-    _show(out(), study, imported)
+    _show(study, imported)
 
 
 def _read(client: Client, study: str, file: Path) -> ImportTrials:
@@ -61,15 +59,15 @@ def _read(client: Client, study: str, file: Path) -> ImportTrials:
             raise CommandFailed(f"{file} ends in {file.suffix or 'nothing'}; expected a file in .csv or .json")
 
 
-def _show(console: Console, study: str, imported: Imported) -> None:
+def _show(study: str, imported: Imported) -> None:
     skipped = f", {len(imported.skipped)} skipped" if imported.skipped else ""
-    console.print(f"study {study}: {imported.num_imported} trials imported{skipped}", markup=False, soft_wrap=True)
+    say(f"study {study}: {imported.num_imported} trials imported{skipped}")
     if not imported.skipped:
         return
     table = Table("place", "trial", "why it was skipped")
     for one in imported.skipped[:_SHOWN]:
         number = "" if one.number is None else str(one.number)
-        table.add_row(str(one.position + 1), number, Text(one.reason))
-    console.print(table)
+        table.add_row(str(one.position + 1), number, Line(one.reason))
+    out().print(table)
     if (more := len(imported.skipped) - _SHOWN) > 0:
-        console.print(f"and {more} more", markup=False)
+        say(f"and {more} more")

@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from caviar.cli import formats
+from caviar.cli.console import say
 from caviar.contract.states import TrialState
 from caviar.contract.views import StudyView
+from caviar.showing import visible
 
 _UNFINISHED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 
@@ -51,12 +53,12 @@ class _Bar:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", style="bold"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("trials"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[summary]}"),
+            TextColumn("{task.fields[summary]}", markup=False),
             console=console,
         )
         self._task = self._progress.add_task("waiting", total=None, summary="")
@@ -73,10 +75,10 @@ class _Bar:
         total = finished if study.state.is_finished else study.budget.max_trials
         self._progress.update(
             self._task,
-            description=f"{study.name} {study.state}",
+            description=visible(f"{study.name} {study.state}"),
             completed=finished,
             total=total,
-            summary=summary(study),
+            summary=visible(summary(study)),
         )
 
 
@@ -96,8 +98,4 @@ class _Lines:
         if (study.state, finished) != self._last:
             self._last = (study.state, finished)
             of = "" if study.budget.max_trials is None else f" of {study.budget.max_trials}"
-            self._console.print(
-                f"{study.name} {study.state}: {finished}{of} trials finished, {summary(study)}",
-                markup=False,
-                soft_wrap=True,
-            )
+            say(f"{study.name} {study.state}: {finished}{of} trials finished, {summary(study)}", self._console)

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed, out
+from caviar.cli.console import CommandFailed, Line, out, say
 from caviar.client import Client
 from caviar.contract.analysis import ReplayDifference
 
@@ -27,10 +26,9 @@ def replay(
     if found.first_difference is not None:
         out().print(_table(found.first_difference))
         raise CommandFailed(f"not identical: {count} came out the same; trial {found.first_difference.number} did not")
-    console = out()
-    console.print(f"identical: {count}")
+    say(f"identical: {count}")
     if found.num_unchecked:
-        console.print(f"not checked: {found.num_unchecked} trials that no suggestion stands behind")
+        say(f"not checked: {found.num_unchecked} trials that no suggestion stands behind")
 
 
 def _table(difference: ReplayDifference) -> Table:
@@ -38,7 +36,7 @@ def _table(difference: ReplayDifference) -> Table:
     stored, recomputed = _cells(difference.stored), _cells(difference.recomputed)
     for name in [*stored, *(name for name in recomputed if name not in stored)]:
         if stored.get(name) != recomputed.get(name):
-            table.add_row(Text(name), Text(stored.get(name, "")), Text(recomputed.get(name, "")))
+            table.add_row(Line(name), Line(stored.get(name, "")), Line(recomputed.get(name, "")))
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed
+from caviar.cli.console import CommandFailed, hand_over
 from caviar.client import Client
 
 
@@ -21,7 +21,7 @@ def snippet(
 ) -> None:
     """Print a trial's configuration as a Python program, complete for the built-in mlp on a named data set."""
     with Client(url, token) as client:
-        typer.echo(client.snippet(_trial_id(client, named)), nl=False)
+        hand_over(client.snippet(_trial_id(client, named)))
 
 
 def _trial_id(client: Client, named: str) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from caviar.cli import options, study_file
-from caviar.cli.console import CommandFailed, out, show_note
+from caviar.cli.console import CommandFailed, out, say, show_note
 from caviar.cli.progress import study_progress, summary
 from caviar.client import Client
 from caviar.contract.states import StudyState
@@ -29,17 +29,14 @@ def submit(
 ) -> None:
     """Submit a study. Submitting the same one again changes nothing."""
     spec = study_file.load(file, name=name, changes=changes or ())
-    console = out()
     with Client(url, token) as client:
         study = client.create_study(spec)
-        console.print(
-            f"study {study.name} is {study.state}: {client.url}/studies/{study.name}", markup=False, soft_wrap=True
-        )
+        say(f"study {study.name} is {study.state}: {client.url}/studies/{study.name}")
         if client.study(study.name).num_able_workers == 0:
             show_note("no connected worker can take its trials now; caviar workers lists those that are connected")
         if not wait:
             return
-        with study_progress(console) as progress:
+        with study_progress(out()) as progress:
             study = client.wait(study.name, on_view=progress.show)
     if study.state is not StudyState.COMPLETE:
         raise CommandFailed(f"study {study.name} is {study.state}, not complete; {summary(study)}")

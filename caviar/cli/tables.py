@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from caviar.cli import formats
+from caviar.cli.console import Line
 from caviar.contract.ranking import Leaderboard, LeaderboardRow
 from caviar.contract.space import Space
 from caviar.contract.states import TrialState
@@ -43,31 +44,31 @@ def leaderboard_table(board: Leaderboard, space: Space, console: Console, title:
         return table
     table = _head(board.metric.name, ["params"], title)
     for row in board.items:
-        table.add_row(*_facts(row), Text(formats.configuration(row.params)))
+        table.add_row(*_facts(row), Line(formats.configuration(row.params)))
     return table
 
 
 def _head(metric: str, params: Sequence[str], title: str) -> Table:
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(title=Line(title) if title else None, title_justify="left", title_style="bold")
     for heading in ("rank", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    table.add_column(metric, justify="right", no_wrap=True, style="bold")
+    table.add_column(Line(metric), justify="right", no_wrap=True, style="bold")
     for heading in ("epoch", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in params:
-        table.add_column(name, justify="right" if len(params) > 1 else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(Line(name), justify="right" if len(params) > 1 else "left", no_wrap=True, overflow="ellipsis")
     return table
 
 
 def _facts(row: LeaderboardRow) -> list[Text]:
     return [
-        Text(str(row.rank or "")),
-        Text(str(row.number)),
+        Line(str(row.rank or "")),
+        Line(str(row.number)),
         _state(row),
-        Text(formats.number(row.value)),
-        Text(_epochs(row)),
-        Text(formats.duration(row.duration_s)),
+        Line(formats.number(row.value)),
+        Line(_epochs(row)),
+        Line(formats.duration(row.duration_s)),
     ]
 
 
@@ -76,7 +77,7 @@ def running_table(trials: Sequence[TrialView], metric: str) -> Table:
     table = Table(title="running now", title_justify="left", title_style="bold")
     table.add_column("trial", justify="right")
     table.add_column("epoch", justify="right")
-    table.add_column(f"best {metric}", justify="right")
+    table.add_column(Line(f"best {metric}"), justify="right")
     table.add_column("worker")
     table.add_column("params", no_wrap=True, overflow="ellipsis")
     for trial in trials:
@@ -84,8 +85,8 @@ def running_table(trials: Sequence[TrialView], metric: str) -> Table:
             str(trial.number),
             f"{trial.num_epochs}/{trial.max_epochs}",
             formats.number(trial.value),
-            Text(trial.worker or ""),
-            Text(formats.configuration(trial.params)),
+            Line(trial.worker or ""),
+            Line(formats.configuration(trial.params)),
         )
     return table
 
@@ -93,7 +94,7 @@ def running_table(trials: Sequence[TrialView], metric: str) -> Table:
 def _state(trial: TrialView) -> Text:
     is_told = trial.stop_reason is None or trial.stop_reason.value == trial.state.value
     reason = "" if is_told else f" ({trial.stop_reason})"
-    return Text(f"{trial.state}{reason}", style=_COLOURS[trial.state])
+    return Line(f"{trial.state}{reason}", style=_COLOURS[trial.state])
 
 
 def _epochs(trial: TrialView) -> str:

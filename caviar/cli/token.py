@@ -8,11 +8,10 @@ from urllib.parse import quote
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from caviar import credentials
 from caviar.cli import formats, options
-from caviar.cli.console import CommandFailed, out, show_note
+from caviar.cli.console import CommandFailed, Line, out, say, show_note
 from caviar.client import Client
 from caviar.client.connection import service_url
 from caviar.contract.identity import DAY_S, Role, TokenView
@@ -42,7 +41,7 @@ def create(
     with Client(url, token) as client:
         made = client.create_token(name, role, scope=scope or None, expires_in_s=_seconds(days))
     show_note(f"token {made.token_id}, {made.name}, role {made.role}: its secret is printed this once")
-    typer.echo(made.secret)
+    say(made.secret)
 
 
 @app.command("list")
@@ -61,7 +60,7 @@ def list_tokens(
 @app.command()
 def show(token: options.Token = None) -> None:
     """Print the access token: CAVIAR_TOKEN, or the one stored by a service of this user."""
-    typer.echo(_token(token))
+    say(_token(token))
 
 
 @app.command()
@@ -79,10 +78,10 @@ def link(
     if study is None:
         if days is not None:
             raise CommandFailed("--days is for links to a study; name the study as well")
-        typer.echo(login_link(service_url(url), _token(token)))
+        say(login_link(service_url(url), _token(token)))
         return
     with Client(url, token) as client:
-        typer.echo(client.share(study, expires_in_s=_seconds(days) or 7 * DAY_S))
+        say(client.share(study, expires_in_s=_seconds(days) or 7 * DAY_S))
 
 
 @app.command()
@@ -99,7 +98,7 @@ def rotate(
     with Client(url, token) as client:
         made = client.rotate_token(token_id, overlap_s=overlap_s)
     show_note(f"token {made.token_id}, {made.name}: its new secret is printed this once")
-    typer.echo(made.secret)
+    say(made.secret)
 
 
 @app.command()
@@ -107,7 +106,7 @@ def revoke(token_id: TokenId, *, url: options.Url = None, token: options.Token =
     """Let a token or share link in no more."""
     with Client(url, token) as client:
         client.revoke_token(token_id)
-    out().print(f"token {token_id} lets nobody in any more", markup=False)
+    say(f"token {token_id} lets nobody in any more")
 
 
 @app.command()
@@ -117,11 +116,7 @@ def whoami(*, url: options.Url = None, token: options.Token = None) -> None:
         who = client.who_am_i()
     studies = ", ".join(who.scope) if who.scope else "all"
     ends = "never" if who.expires_at is None else who.expires_at.isoformat()
-    out().print(
-        f"{who.name}: role {who.role}, may {', '.join(who.rights)}; studies: {studies}; ends: {ends}",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"{who.name}: role {who.role}, may {', '.join(who.rights)}; studies: {studies}; ends: {ends}")
 
 
 def login_link(url: str, token: str) -> str:
@@ -147,10 +142,10 @@ def _table(tokens: list[TokenView]) -> Table:
         used = token.last_used_at
         table.add_row(
             str(token.token_id),
-            Text(token.name, style="" if token.is_valid else "dim"),
+            Line(token.name, style="" if token.is_valid else "dim"),
             "share link" if token.kind == "share" else token.role.value,
-            Text(", ".join(token.scope) if token.scope else "all"),
-            Text(token.created_by or "the settings"),
+            Line(", ".join(token.scope) if token.scope else "all"),
+            Line(token.created_by or "the settings"),
             "never" if used is None else f"{formats.duration(max((now - used).total_seconds(), 0.0))} ago",
             _end(token),
         )

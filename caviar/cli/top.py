@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from caviar.cli import formats, options
-from caviar.cli.console import out
+from caviar.cli.console import Line, out, piled
 from caviar.cli.progress import num_finished, study_progress
 from caviar.cli.screen import overview, parts, study_screen
 from caviar.cli.screen.looking import MAX_RUNNING, Look, Looker
@@ -138,7 +138,7 @@ def _watch(looker: Looker, bell: _Bell, console: Console, rows: int | None) -> N
                 away_s = time.monotonic() - seen
                 if away_s > _PATIENCE_S:
                     raise
-                note = Text(f"no answer for {formats.duration(away_s)}: {error.detail}", style="red", no_wrap=True)
+                note = Line(f"no answer for {formats.duration(away_s)}: {error.detail}", style="red", no_wrap=True)
                 live.update(study_screen.draw(look, console, note=note), refresh=True)
     # The screen goes as it came; what was reached stays.
     console.print(_plain(look, console, rows or study_screen.board_rows(console)), soft_wrap=True)
@@ -180,7 +180,7 @@ def _plain(look: Look, console: Console, rows: int | None) -> RenderableType:
     width = console.width if console.is_terminal or "COLUMNS" in os.environ else _UNLIMITED
     board = parts.board(look, width, rows or _MAX_ROWS)
     running = parts.running(look, width, MAX_RUNNING)
-    return Group(_headline(look), Text(), *board, *([Text(), *running] if running else []))
+    return Group(_headline(look), Line(), *board, *([Line(), *running] if running else []))
 
 
 def _headline(look: Look) -> Text:
@@ -192,15 +192,15 @@ def _headline(look: Look) -> Text:
     facts += [] if study.round is None else [f"round {study.round}"]
     facts.append(formats.duration(_lasted_s(study)))
     facts += [] if study.seconds_left is None else [f"about {formats.duration(study.seconds_left)} left"]
-    text = Text.assemble((study.name, "bold"), f" is {study.state}: ", ", ".join(facts))
+    text = Line.assemble((study.name, "bold"), f" is {study.state}: ", ", ".join(facts))
+    more: list[Text] = []
     if study.num_able_workers == 0:
-        text.append("\nno connected worker can take its trials now", style="yellow")
+        more.append(Line("no connected worker can take its trials now", "yellow"))
     if study.best is not None:
-        text.append(f"\nbest {study.metric.name} ")
-        text.append(formats.number(study.best.value), style="bold green")
-        text.append(f" by trial {study.best.number} at epoch {study.best.epoch}  ")
-        text.append(formats.sparkline([item.value for item in look.history.items]))
-    return text
+        reached = Line.assemble(f"best {study.metric.name} ", (formats.number(study.best.value), "bold green"))
+        reached.append(f" by trial {study.best.number} at epoch {study.best.epoch}  ")
+        more.append(reached.append(formats.sparkline([item.value for item in look.history.items])))
+    return piled([text, *more])
 
 
 def _lasted_s(study: StudyView) -> float:

@@ -8,7 +8,7 @@ import typer
 
 from caviar.cli import machine, options
 from caviar.cli.children import Children, Interrupted
-from caviar.cli.console import out, show_note
+from caviar.cli.console import say, show_note
 from caviar.client import Client
 
 # A worker that is asked to end lets each training come to the end of its epoch, which it gives a minute.
@@ -53,15 +53,13 @@ def up(
         with Children(grace_s=_GRACE_S) as children, Client(url, token) as client:
             machine.start_service(children, client, serving, environment=environment)
             machine.start_workers(children, url, workers, working, environment=environment)
-            out().print(
+            say(
                 f"Caviar is up with {workers} worker{'s' if workers > 1 else ''}: {url} "
-                "(caviar token link prints a link that signs a browser in)",
-                markup=False,
-                soft_wrap=True,
+                "(caviar token link prints a link that signs a browser in)"
             )
             while True:
                 children.pause(_LOOK_S)
                 for child in children.newly_ended():
                     show_note(f"{child.obituary()}; the others go on")
     except Interrupted:
-        out().print("Caviar has ended", markup=False)
+        say("Caviar has ended")

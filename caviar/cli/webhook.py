@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from caviar import Client
 from caviar.cli import options
-from caviar.cli.console import CommandFailed, out
+from caviar.cli.console import CommandFailed, Line, hand_over, out, say
 from caviar.contract.webhooks import DeliveryState, DeliveryView, WebhookEvent, WebhookView
 
 app = typer.Typer(
@@ -59,10 +58,10 @@ def create(
     }
     with Client(service, token) as client:
         made = client.webhooks.create({key: value for key, value in body.items() if value is not None})
-    out().print(f"webhook {made.webhook.webhook_id} tells {made.webhook.url}", markup=False, soft_wrap=True)
+    say(f"webhook {made.webhook.webhook_id} tells {made.webhook.url}")
     if made.secret is not None:
-        out().print("Its secret, which is not shown again:", markup=False)
-        typer.echo(made.secret)
+        say("Its secret, which is not shown again:")
+        say(made.secret)
 
 
 @app.command("list")
@@ -71,11 +70,11 @@ def list_all(*, url: options.Url = None, token: options.Token = None) -> None:
     with Client(url, token) as client:
         found = client.webhooks.all()
     if not found:
-        out().print("no webhooks; create one with: caviar webhook create URL", markup=False)
+        say("no webhooks; create one with: caviar webhook create URL")
         return
     table = _table("id", "name", "url", "events", "studies", "state", "deliveries")
     for webhook in found:
-        table.add_row(*map(Text, _cells(webhook)))
+        table.add_row(*map(Line, _cells(webhook)))
     out().print(table)
 
 
@@ -83,7 +82,7 @@ def list_all(*, url: options.Url = None, token: options.Token = None) -> None:
 def show(webhook: _Id, *, url: options.Url = None, token: options.Token = None) -> None:
     """Print a webhook as JSON; its secret is never told."""
     with Client(url, token) as client:
-        typer.echo(client.webhooks.read(webhook).model_dump_json(indent=2))
+        hand_over(client.webhooks.read(webhook).model_dump_json(indent=2) + "\n")
 
 
 @app.command()
@@ -91,7 +90,7 @@ def delete(webhook: _Id, *, url: options.Url = None, token: options.Token = None
     """Delete a webhook; what was still to be sent is not sent."""
     with Client(url, token) as client:
         client.webhooks.delete(webhook)
-    out().print(f"webhook {webhook} is deleted", markup=False)
+    say(f"webhook {webhook} is deleted")
 
 
 @app.command()
@@ -100,7 +99,7 @@ def ping(webhook: _Id, *, url: options.Url = None, token: options.Token = None) 
     with Client(url, token) as client:
         delivery = client.webhooks.ping(webhook)
         ended = client.webhooks.settled(delivery, timeout_s=_WAIT_S, poll_s=_POLL_S)
-    out().print(_told(ended), markup=False, soft_wrap=True)
+    say(_told(ended))
     if ended.state is not DeliveryState.DELIVERED:
         raise CommandFailed(f"the ping was not delivered so far: {ended.error or 'there is no answer yet'}")
 
@@ -122,18 +121,18 @@ def deliveries(
         ]
     if payload:
         for delivery in found:
-            typer.echo(json.dumps(delivery.payload))
+            hand_over(json.dumps(delivery.payload) + "\n")
     elif found:
         out().print(_deliveries(found))
     else:
-        out().print("no deliveries", markup=False)
+        say("no deliveries")
 
 
 @app.command()
 def redeliver(webhook: _Id, delivery: _DeliveryId, *, url: options.Url = None, token: options.Token = None) -> None:
     """Send a message once more, with the same id."""
     with Client(url, token) as client:
-        out().print(_told(client.webhooks.redeliver(webhook, delivery)), markup=False, soft_wrap=True)
+        say(_told(client.webhooks.redeliver(webhook, delivery)))
 
 
 def _told(delivery: DeliveryView) -> str:
@@ -157,15 +156,15 @@ def _deliveries(found: Sequence[DeliveryView]) -> Table:
     table = _table("id", "event", "study", "state", "attempts", "status", "written", "next attempt", "error")
     for one in found:
         table.add_row(
-            Text(str(one.delivery_id)),
-            Text(one.event),
-            Text(one.study or "–"),
-            Text(one.state, style=_COLOURS[one.state]),
-            Text(str(one.attempts)),
-            Text("–" if one.status is None else str(one.status)),
-            Text(f"{one.created_at:%Y-%m-%d %H:%M:%S}"),
-            Text("–" if one.next_attempt_at is None else f"{one.next_attempt_at:%H:%M:%S}"),
-            Text(one.error or ""),
+            Line(str(one.delivery_id)),
+            Line(one.event),
+            Line(one.study or "–"),
+            Line(one.state, style=_COLOURS[one.state]),
+            Line(str(one.attempts)),
+            Line("–" if one.status is None else str(one.status)),
+            Line(f"{one.created_at:%Y-%m-%d %H:%M:%S}"),
+            Line("–" if one.next_attempt_at is None else f"{one.next_attempt_at:%H:%M:%S}"),
+            Line(one.error or ""),
         )
     return table
 

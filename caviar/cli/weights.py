@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from caviar.cli import options
-from caviar.cli.console import CommandFailed
+from caviar.cli.console import CommandFailed, say
 from caviar.client import Client
 
 
@@ -28,4 +28,4 @@ def weights(
             saved = client.download_weights(trial, file)
     except OSError as error:
         raise CommandFailed(f"{error.filename or file} cannot be written: {error.strerror}") from error
-    typer.echo(f"{saved} ({saved.stat().st_size:,} bytes)")
+    say(f"{saved} ({saved.stat().st_size:,} bytes)")

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from caviar.cli import formats, options
-from caviar.cli.console import CommandFailed, out
+from caviar.cli.console import CommandFailed, Line, out, piled, say
 from caviar.client import Client
 from caviar.contract.fleet import Device
 from caviar.contract.states import SlotState
@@ -41,15 +40,10 @@ def workers(
     with Client(url, token) as client:
         found, demand = client.workers().items, client.demand()
     present = [worker for worker in found if worker.is_alive]
-    console = out()
     shown = found if everyone else present
     if shown:
-        console.print(_table(shown))
-    console.print(
-        f"{len(present)} connected, {demand.num_running} trials in training, {demand.num_wanted} could be",
-        markup=False,
-        soft_wrap=True,
-    )
+        out().print(_table(shown))
+    say(f"{len(present)} connected, {demand.num_running} trials in training, {demand.num_wanted} could be")
 
 
 @app.command()
@@ -75,7 +69,7 @@ def _steer(named: str, url: str | None, token: str | None, verb: Callable[[Clien
         view = verb(client)(_found(client.workers().items, named).worker_id)
     held = len(view.running)
     holds = f", it holds {held} {'trial' if held == 1 else 'trials'}" if held else ""
-    out().print(f"worker {view.name} ({view.worker_id}) is {_state(view)}{holds}", markup=False, soft_wrap=True)
+    say(f"worker {view.name} ({view.worker_id}) is {_state(view)}{holds}")
 
 
 def _found(workers: list[WorkerView], named: str) -> WorkerView:
@@ -104,15 +98,15 @@ def _table(workers: list[WorkerView]) -> Table:
     now = datetime.now(UTC)
     for worker in workers:
         table.add_row(
-            Text(worker.name),
-            Text(_state(worker), style=_COLOURS[_state(worker)]),
-            Text(worker.host),
-            Text(_slots(worker)),
-            Text(str(len(worker.running))),
-            Text("\n".join(_device(device) for device in worker.devices)),
-            Text(" ".join(f"{name}={value}" for name, value in worker.labels.items())),
-            Text(f"{formats.duration(max((now - worker.seen_at).total_seconds(), 0.0))} ago"),
-            Text(worker.worker_id[:8]),
+            Line(worker.name),
+            Line(_state(worker), style=_COLOURS[_state(worker)]),
+            Line(worker.host),
+            Line(_slots(worker)),
+            Line(str(len(worker.running))),
+            piled(Line(_device(device)) for device in worker.devices),
+            Line(" ".join(f"{name}={value}" for name, value in worker.labels.items())),
+            Line(f"{formats.duration(max((now - worker.seen_at).total_seconds(), 0.0))} ago"),
+            Line(worker.worker_id[:8]),
         )
     return table
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
 from rich.text import Text
+
+from caviar.cli.console import Line
 
 _GAP = 2
 
@@ -32,7 +33,7 @@ class Column:
     @property
     def width(self) -> int:
         """Characters that it needs."""
-        return max([cell_len(self.heading), *(cell.cell_len for cell in self.cells)])
+        return max([Line(self.heading).cell_len, *(cell.cell_len for cell in self.cells)])
 
     @property
     def narrowest(self) -> int:
@@ -55,7 +56,7 @@ def lines(columns: Sequence[Column], width: int) -> list[Text]:
         spare -= more
         widths.append(min(column.narrowest + more, width))
     num_rows = len(shown[0].cells) if shown else 0
-    heads = [Text(column.heading, "dim") for column in shown]
+    heads: list[Text] = [Line(column.heading, "dim") for column in shown]
     rows = [heads, *([column.cells[row] for column in shown] for row in range(num_rows))]
     return [_line(cells, shown, widths) for cells in rows]
 
@@ -71,7 +72,7 @@ def fitting(columns: Sequence[Column], width: int) -> list[Column]:
 
 
 def _line(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:
-    line = Text(no_wrap=True)
+    line = Line(no_wrap=True)
     for position, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
         if position:
             line.append(" " * _GAP)

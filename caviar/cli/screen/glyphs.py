@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from caviar.cli.console import Line
 from caviar.contract.states import TrialState
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -38,7 +39,7 @@ def bar(share: float, width: int, style: str = "cyan") -> Text:
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     filled = "█" * full + (_EIGHTHS[rest] if rest else "")
-    return Text.assemble((filled, style), (_TRACK * (width - len(filled)), "bright_black"))
+    return Line.assemble((filled, style), (_TRACK * (width - len(filled)), "bright_black"))
 
 
 def window(low: float, high: float, width: int, mark: float | None = None, style: str = "cyan") -> Text:
@@ -54,7 +55,7 @@ def window(low: float, high: float, width: int, mark: float | None = None, style
     first = min(int(low * width), width - 1)
     last = max(first, min(math.ceil(high * width) - 1, width - 1))
     place = None if mark is None else min(int(mark * width), width - 1)
-    text = Text()
+    text = Line()
     for column in range(width):
         if column == place:
             text.append("●", "bold")
@@ -78,7 +79,7 @@ def stacked(counts: Mapping[TrialState, int], total: int, width: int) -> Text:
     while sum(lengths.values()) > width:
         # The longest part can spare a character best.
         lengths[max(lengths, key=lambda state: lengths[state])] -= 1
-    text = Text()
+    text = Line()
     for state, length in lengths.items():
         text.append(STATES[state][0] * length, STATES[state][1])
     return text.append(_TRACK * (width - len(text)), "bright_black")
@@ -87,11 +88,11 @@ def stacked(counts: Mapping[TrialState, int], total: int, width: int) -> Text:
 def legend(counts: Mapping[TrialState, int]) -> Text:
     """What the fills of `stacked` stand for, with the counts."""
     parts = [
-        Text.assemble((glyph, style), f" {counts[state]:,} {state}")
+        Line.assemble((glyph, style), f" {counts[state]:,} {state}")
         for state, (glyph, style) in STATES.items()
         if counts.get(state)
     ]
-    return Text("  ").join(parts)
+    return Line("  ").join(parts)
 
 
 def braille(values: Sequence[float], width: int) -> str:

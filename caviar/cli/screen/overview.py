@@ -9,6 +9,7 @@ from itertools import islice
 from rich.text import Text
 
 from caviar.cli import formats
+from caviar.cli.console import Line
 from caviar.cli.progress import num_finished
 from caviar.cli.screen import glyphs
 from caviar.cli.screen.columns import Column, lines
@@ -28,23 +29,23 @@ def look(client: Client, rows: int) -> list[StudyView]:
 def screen(studies: Sequence[StudyView], width: int) -> list[Text]:
     """A line per study, none longer than the width."""
     if not studies:
-        return [Text("no study yet: submit one with `caviar submit FILE`", "dim")]
+        return [Line("no study yet: submit one with `caviar submit FILE`", "dim")]
     now = datetime.now(UTC)
     done = [_done(study) for study in studies]
-    running = [Text(str(study.counts.get(TrialState.RUNNING, 0) or "")) for study in studies]
-    best = [Text(formats.number(study.best.value), "bold") if study.best else Text("–", "dim") for study in studies]
+    running = [Line(str(study.counts.get(TrialState.RUNNING, 0) or "")) for study in studies]
+    best = [Line(formats.number(study.best.value), "bold") if study.best else Line("–", "dim") for study in studies]
     columns = [
-        Column("study", [Text(study.name, "bold") for study in studies], 100, least=12),
-        Column("state", [Text(str(study.state), _STATES[str(study.state)]) for study in studies], 95),
+        Column("study", [Line(study.name, "bold") for study in studies], 100, least=12),
+        Column("state", [Line(str(study.state), _STATES[str(study.state)]) for study in studies], 95),
         Column("best", best, 90, is_right=True),
-        Column("metric", [Text(study.metric.name, "dim") for study in studies], 40),
+        Column("metric", [Line(study.metric.name, "dim") for study in studies], 40),
         Column("trials finished", done, 85),
         Column("running", running, 70, is_right=True),
-        Column("epochs", [Text(f"{study.num_epochs:,}") for study in studies], 60, is_right=True),
-        Column("slots", [Text(formats.duration(study.slot_s)) for study in studies], 30, is_right=True),
-        Column("left", [Text(_left(study)) for study in studies], 65, is_right=True),
-        Column("strategy", [Text(study.strategy.kind.replace("_", " "), "dim") for study in studies], 20),
-        Column("active", [Text(_ago(study, now), "dim") for study in studies], 50, is_right=True),
+        Column("epochs", [Line(f"{study.num_epochs:,}") for study in studies], 60, is_right=True),
+        Column("slots", [Line(formats.duration(study.slot_s)) for study in studies], 30, is_right=True),
+        Column("left", [Line(_left(study)) for study in studies], 65, is_right=True),
+        Column("strategy", [Line(study.strategy.kind.replace("_", " "), "dim") for study in studies], 20),
+        Column("active", [Line(_ago(study, now), "dim") for study in studies], 50, is_right=True),
     ]
     return lines(columns, width)
 
@@ -52,7 +53,7 @@ def screen(studies: Sequence[StudyView], width: int) -> list[Text]:
 def _done(study: StudyView) -> Text:
     finished, of = num_finished(study), study.budget.max_trials
     if of is None:
-        return Text(f"{finished:,}")
+        return Line(f"{finished:,}")
     return glyphs.bar(finished / of, 12, _STATES[str(study.state)]).append(f" {finished:,}/{of:,}")
 
 

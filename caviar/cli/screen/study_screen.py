@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console, Group
 from rich.text import Text
 
+from caviar.cli.console import Line
 from caviar.cli.screen import parts
 from caviar.cli.screen.looking import MAX_RUNNING, Look
 
@@ -51,7 +52,7 @@ def screen(look: Look, width: int, height: int, *, note: Text | None = None) -> 
         below.pop()
     left = room - sum(len(part) + 1 for part in below)
     board = parts.board(look, width, max(left - 1, 1))
-    shown = [*head, Text(), *board]
+    shown = [*head, Line(), *board]
     for part in below:
-        shown += [Text(), *part]
+        shown += [Line(), *part]
     return [*shown[: max(height - len(notes), 1)], *notes]
