@@ -122,6 +122,14 @@ def test_no_page_runs_or_breaks(open_page: Opened, worker: ScriptedWorker, kind:
     assert json.loads(page.request.get(f"/api/v1/studies/{study}").text())["tags"][text[:200]] == text
 
 
+@pytest.mark.browser
+def test_ranges_of_unbroken_texts_wrap(open_page: Opened, worker: ScriptedWorker) -> None:
+    choices = {"type": "categorical", "choices": ["w" * 900, "v" * 900]}
+    worker.submit("s" * 64, space={**SPACE, "n" * 64: choices, "m" * 64: {"type": "float", "low": 0.1, "high": 1.0}})
+    page, _ = open_page(viewport={"width": 420, "height": 900})
+    assert not _wrong(page, f"/studies/{'s' * 64}/space")
+
+
 def test_headers_of_downloads_hold_nothing_of_the_texts(worker: ScriptedWorker, study: str) -> None:
     found = _stored(worker, study, TEXTS["signs"])
     for path in (f"/studies/{study}/export?format=csv", f"/studies/{study}/leaderboard?format=csv"):
