@@ -159,7 +159,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
     app.state.exposition = Exposition(service, app.state.requests, partial(_pages, app.state.live))
     app.state.leading = _leading(app, settings)
     app.state.sign_ins = new_attempts()
-    app.state.sign_on = _sign_on(settings)
+    app.state.sign_on = sign_on_of(settings)
     for routes in _API_ROUTES:
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
@@ -246,7 +246,7 @@ def _terms(settings: ServiceSettings) -> dict[Kept, timedelta]:
     return {Kept.SESSIONS: timedelta()} | {kept: timedelta(days=term) for kept, term in days.items() if term}
 
 
-def _sign_on(settings: ServiceSettings) -> SignOn | None:
+def sign_on_of(settings: ServiceSettings) -> SignOn | None:
     """How people sign in through an identity provider; None if none is set.
 
     Raises:
@@ -414,7 +414,7 @@ def announce(settings: ServiceSettings) -> None:
         raise InvalidRequest("several processes cannot share the database", errors=[field])
     tls = server_context(settings.tls_cert, settings.tls_key)
     # What is missing is said before anything begins.
-    _sign_on(settings)
+    sign_on_of(settings)
     made = prepare(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{'http' if tls is None else 'https'}://{host}:{settings.port}"

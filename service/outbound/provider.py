@@ -6,10 +6,12 @@ Nothing of Authlib is imported unless a provider is set.
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -205,7 +207,7 @@ class Provider:
 
     def _fetched(self, address: str) -> Mapping[str, Any]:
         try:
-            with self._open(timeout=_TIMEOUT_S) as session:
+            with self._open(verify=_authorities(), timeout=_TIMEOUT_S) as session:
                 answer = session.request("GET", address, withhold_token=True)
             answer.raise_for_status()
             found = answer.json()
@@ -225,6 +227,7 @@ class Provider:
             scope=client.scopes,
             redirect_uri=client.redirect_url,
             code_challenge_method="S256",
+            verify=_authorities(),
             timeout=_TIMEOUT_S,
         )
 
@@ -234,6 +237,12 @@ class Provider:
             f"the identity provider {self.issuer} does not answer as it should; try again in a moment, or sign in with "
             "an access token"
         )
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    # To read them takes longer than to ask.
+    return httpx2.create_ssl_context()
 
 
 def error_code(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from service.app import create_app, prepare
+from service.app import create_app, prepare, sign_on_of
 from service.settings import ServiceSettings
 from service.web.login import new_attempts
 from tests.service.sign_on.issuer import CLIENT_ID, CLIENT_SECRET, Issuer, issuing
@@ -43,11 +43,13 @@ class Person:
     """Somebody with a browser.
 
     Attributes:
+        app: The service.
         browser: It does not follow redirects.
         issuer: Where the person is known.
         clock: Of the service.
     """
 
+    app: FastAPI
     browser: TestClient
     issuer: Issuer
     clock: Clock = field(default_factory=Clock)
@@ -56,7 +58,7 @@ class Person:
         """Begin to sign in; where the provider sends the browser back to."""
         away = self.browser.get("/login/oidc", params={"next": target})
         assert away.status_code == 303, away.text
-        back = httpx2.get(away.headers["location"])
+        back = httpx2.get(away.headers["location"], verify=False)
         assert back.status_code == 302
         return str(back.headers["location"]).removeprefix("http://testserver")
 
@@ -71,7 +73,7 @@ class Person:
     def audit(self) -> list[Any]:
         """What was written down, the newest first."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        items = TestClient(self.browser.app, headers=headers).get("/api/v1/audit").json()["items"]
+        items = TestClient(self.app, headers=headers).get("/api/v1/audit").json()["items"]
         return list(items)
 
 
@@ -90,48 +92,50 @@ def issuer(running: Issuer) -> Issuer:
     return running
 
 
-def _arrived(folder: Path, issuer: Issuer, stack: ExitStack, **more: Any) -> Person:
+def _settings(folder: Path, issuer: Issuer, **more: Any) -> ServiceSettings:
     chosen: dict[str, Any] = {
+        "database_url": f"sqlite:///{folder / 'caviar.db'}",
+        "artifacts_url": str(folder / "artifacts"),
+        "token": SecretStr(TOKEN),
+        "allowed_hosts": "testserver",
+        "public_url": "http://testserver/",
         "oidc_issuer": issuer.address,
         "oidc_client_id": CLIENT_ID,
         "oidc_client_secret": SecretStr(CLIENT_SECRET),
         "oidc_roles": ROLES,
-        "public_url": "http://testserver/",
-        "allowed_hosts": "testserver",
-        "artifacts_url": str(folder / "artifacts"),
     }
-    settings = ServiceSettings(
-        database_url=f"sqlite:///{folder / 'caviar.db'}", token=SecretStr(TOKEN), **(chosen | more)
-    )
-    prepare(settings)
-    clock = Clock()
-    client = TestClient(create_app(settings, clock=clock), follow_redirects=False)
-    client.headers["Accept"] = "text/html"
-    return Person(stack.enter_context(client), issuer, clock)
-
-
-@pytest.fixture
-def arrive(tmp_path: Path, issuer: Issuer) -> Iterator[Callable[..., Person]]:
-    """Comes to a fresh service with other settings than usual."""
-    with ExitStack() as stack:
-        yield lambda **more: _arrived(tmp_path, issuer, stack, **more)
+    return ServiceSettings(**(chosen | more))
 
 
 @pytest.fixture(scope="module")
 def resident(tmp_path_factory: pytest.TempPathFactory, running: Issuer) -> Iterator[Person]:
-    """Somebody at a service that lets everyone in, for all tests of a module."""
-    with ExitStack() as stack:
-        yield _arrived(tmp_path_factory.mktemp("service"), running, stack)
+    """Somebody at a service of the module's own."""
+    settings = _settings(tmp_path_factory.mktemp("service"), running)
+    prepare(settings)
+    clock = Clock()
+    app = create_app(settings, clock=clock)
+    with TestClient(app, follow_redirects=False, headers={"Accept": "text/html"}) as browser:
+        yield Person(app, browser, running, clock)
 
 
 @pytest.fixture
-def person(resident: Person, issuer: Issuer) -> Person:
-    """Somebody who has not signed in yet, at a service that lets everyone in and knows its provider."""
-    app = resident.browser.app
-    app.state.sign_ins = new_attempts()  # type: ignore[attr-defined]  # The type of any application has no state.
-    resident.browser.cookies.clear()
-    resident.clock.late = timedelta()
-    return resident
+def arrive(tmp_path: Path, issuer: Issuer, resident: Person) -> Callable[..., Person]:
+    """Comes to the service as it is with other settings than usual, and has not asked its provider yet."""
+
+    def arrive(**more: Any) -> Person:
+        resident.app.state.sign_on = sign_on_of(_settings(tmp_path, issuer, **more))
+        resident.app.state.sign_ins = new_attempts()
+        resident.browser.cookies.clear()
+        resident.clock.late = timedelta()
+        return resident
+
+    return arrive
+
+
+@pytest.fixture
+def person(arrive: Callable[..., Person]) -> Person:
+    """Somebody who has not signed in yet, at a service that lets everyone in."""
+    return arrive()
 
 
 def query(address: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def test_the_first_rule_that_fits_counts(person: Person, issuer: Issuer, groups:
 def test_the_session_is_no_access_token_and_belongs_to_none(person: Person) -> None:
     person.signs_in()
     secret = person.browser.cookies[COOKIE]
-    program = TestClient(person.browser.app, headers={"Authorization": f"Bearer {secret}"})
+    program = TestClient(person.app, headers={"Authorization": f"Bearer {secret}"})
     assert program.get("/api/v1/whoami").status_code == 401
 
 
@@ -125,7 +125,7 @@ def test_nobody_is_led_elsewhere(person: Person, target: str) -> None:
 
 def test_a_person_signs_out_everywhere_and_nobody_else_does(person: Person, issuer: Issuer) -> None:
     person.signs_in()
-    other = dataclasses.replace(person, browser=TestClient(person.browser.app, follow_redirects=False))
+    other = dataclasses.replace(person, browser=TestClient(person.app, follow_redirects=False))
     other.browser.headers["Accept"] = "text/html"
     issuer.person |= {"email": "bob@example.org"}
     other.signs_in()
