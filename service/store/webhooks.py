@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
 from caviar.contract.errors import NotFound
 from service.store.schema import deliveries, webhook_secrets, webhooks
@@ -54,14 +54,20 @@ def every(tx: Transaction) -> Records:
     return tx.read(select(webhooks).order_by(webhooks.c.id)).all()
 
 
-def of_token(tx: Transaction, token_id: int | None) -> Records:
-    """The webhooks that were created with a token, the oldest first."""
-    return tx.read(select(webhooks).where(webhooks.c.token_id == token_id).order_by(webhooks.c.id)).all()
+def of_creator(tx: Transaction, token_id: int | None, name: str) -> Records:
+    """The webhooks that were created with a token, or by a person without one, the oldest first."""
+    return tx.read(select(webhooks).where(_is_by(token_id, name)).order_by(webhooks.c.id)).all()
 
 
-def count_of(tx: Transaction, token_id: int | None) -> int:
-    """How many webhooks were created with a token."""
-    return int(tx.read(select(func.count()).where(webhooks.c.token_id == token_id)).scalar_one())
+def count_of(tx: Transaction, token_id: int | None, name: str) -> int:
+    """How many webhooks were created with a token, or by a person without one."""
+    return int(tx.read(select(func.count()).select_from(webhooks).where(_is_by(token_id, name))).scalar_one())
+
+
+def _is_by(token_id: int | None, name: str) -> ColumnElement[bool]:
+    if token_id is not None:
+        return webhooks.c.token_id == token_id
+    return and_(webhooks.c.token_id.is_(None), webhooks.c.created_by == name)
 
 
 def change(tx: Transaction, webhook_id: int, **values: Any) -> None:

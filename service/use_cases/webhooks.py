@@ -61,7 +61,7 @@ def create(tx: Transaction, body: NewWebhook) -> SecretShown:
         StateConflict: Its creator has too many already (409).
     """
     actor = access.check(tx, Right.CONTROL)
-    if webhooks.count_of(tx, actor.token_id) >= MAX_WEBHOOKS:
+    if webhooks.count_of(tx, actor.token_id, actor.name) >= MAX_WEBHOOKS:
         raise StateConflict(
             f"there are {MAX_WEBHOOKS} webhooks already, which is the most; delete one that is not needed"
         )
@@ -142,7 +142,8 @@ def find(tx: Transaction) -> Webhooks:
         Forbidden: Who acts may have none (403).
     """
     actor = access.check(tx, Right.CONTROL)
-    rows = webhooks.every(tx) if _sees_all(actor) else webhooks.of_token(tx, actor.token_id)
+    is_over_all = _sees_all(actor)
+    rows = webhooks.every(tx) if is_over_all else webhooks.of_creator(tx, actor.token_id, actor.name)
     return Webhooks(items=_views(tx, rows))
 
 
@@ -191,7 +192,9 @@ def _get(tx: Transaction, webhook_id: int, *, is_locked: bool = False) -> Record
     """A webhook, for whoever created it and for administrators; to others it does not exist."""
     actor = access.check(tx, Right.CONTROL)
     row = webhooks.get(tx, webhook_id, is_locked=is_locked)
-    if not _sees_all(actor) and row.token_id != actor.token_id:
+    # Whoever came from an identity provider has no token, but a name.
+    is_own = row.token_id == actor.token_id and (row.token_id is not None or row.created_by == actor.name)
+    if not is_own and not _sees_all(actor):
         raise NotFound(webhooks.unknown(webhook_id))
     return row
 

@@ -17,6 +17,7 @@ from caviar.contract.errors import InvalidRequest
 from service.api.authentication import COOKIE
 from service.app import announce
 from service.settings import ServiceSettings
+from service.use_cases.identity import form_token
 from tests.service.sign_on.conftest import Person, query
 from tests.service.sign_on.issuer import Issuer
 
@@ -135,6 +136,23 @@ def test_a_person_signs_out_everywhere_and_nobody_else_does(person: Person, issu
     assert left.status_code == 303
     assert person.browser.get("/workers").status_code == 303
     assert other.browser.get("/workers").status_code == 200
+
+
+def test_people_have_webhooks_of_their_own(arrive: Arrive, issuer: Issuer) -> None:
+    person = arrive(oidc_roles="everyone=submitter")
+    person.signs_in()
+    headers = {"X-CSRF-Token": form_token(person.browser.cookies[COOKIE]), "Origin": "http://testserver"}
+    hook = {"name": "mine", "url": "https://1.1.1.1/hook", "events": ["new_best"]}
+    made = person.browser.post("/api/v1/webhooks", json=hook, headers=headers)
+    assert made.status_code == 201, made.text
+    address = f"/api/v1/webhooks/{made.json()['webhook']['webhook_id']}"
+    assert person.browser.get(address).status_code == 200
+    assert len(person.browser.get("/api/v1/webhooks").json()["items"]) == 1
+    person.browser.cookies.clear()
+    issuer.person |= {"email": "bob@example.org"}
+    person.signs_in()
+    assert person.browser.get(address).status_code == 404
+    assert person.browser.get("/api/v1/webhooks").json()["items"] == []
 
 
 def test_it_is_told_what_the_service_may_be_told(person: Person, issuer: Issuer) -> None:
