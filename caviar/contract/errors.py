@@ -245,8 +245,8 @@ def kinds(kind: type[CaviarError] = CaviarError) -> list[type[CaviarError]]:
     return [kind, *(deeper for child in kind.__subclasses__() for deeper in kinds(child))]
 
 
-# Timeout, too early, too many requests: the request was not at fault.
 _MAX_DIGITS = 6
+# Timeout, too early, too many requests: the request was not at fault.
 _TRANSIENT = (408, 425, 429)
 
 
@@ -259,7 +259,8 @@ def from_problem(body: Any, status: int, retry_after: str | None = None) -> Cavi
         retry_after: Its header Retry-After; a date is not understood.
     """
     problem = body if isinstance(body, dict) else {"detail": str(body)[:_SHOWN_CHARACTERS]}
-    known = {kind.code: kind for kind in kinds()}
+    # Of those that share a code, the one nearest the root: kinds below it are a service's or a worker's own.
+    known = {kind.code: kind for kind in reversed(kinds())}
     fallback = Unavailable if status >= 500 or status in _TRANSIENT else RequestError
     kind = known.get(str(problem.get("code")), fallback)
     detail = str(problem.get("detail") or f"the service answered with status {status}")

@@ -191,7 +191,8 @@ def test_without_a_study_files_get_the_list_once(served: Client) -> None:
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["study", "one"]
 
 
-def test_files_get_all_columns(served: Client, remote_trainer: Trainer) -> None:
+def test_files_get_all_columns(served: Client, remote_trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     more = {f"units_{i}": {"type": "int", "low": 16, "high": 64} for i in range(10, 22)}
     served.create_study(study("wide", space=SPACE | more, budget={"max_trials": 2, "max_epochs": 2}))
     remote_trainer.train([0.5])

@@ -184,6 +184,7 @@ VIEW = {
     "created_at": AT,
     "updated_at": LATER,
     "ended_at": LATER,
+    "archived_at": LATER,
 }
 CURVE = {
     "trial_id": 3,

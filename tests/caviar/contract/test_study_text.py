@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -25,7 +26,7 @@ VALUES = st.recursive(
 def test_json_is_yaml(value: object) -> None:
     text = json.dumps({"value": value}).replace("\x7f", "\\u007f")
     # Beyond the first plane, JSON writes two halves of a pair, which YAML reads as two characters.
-    if "\\ud8" not in text.lower() and "\\udb" not in text.lower() and "\\ud9" not in text.lower():
+    if not re.search(r"\\ud[89ab]", text.lower()):
         assert study_text.load(text) == {"value": value}
 
 

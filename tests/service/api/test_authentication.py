@@ -79,4 +79,8 @@ def test_another_site_cannot_write_with_a_browsers_cookie(
 
 
 def test_a_stranger_hears_whether_the_service_is_ready(stranger: TestClient) -> None:
-    assert stranger.get("/readyz").json() == {"status": "ok"}
+    told = stranger.get("/readyz").json()
+    assert told["status"] == "ok"
+    # The names of what was looked at, and nothing about it.
+    assert told["checks"]
+    assert all(check == {"name": check["name"], "is_ok": True, "age_s": None} for check in told["checks"])

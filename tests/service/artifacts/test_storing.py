@@ -104,7 +104,7 @@ def test_an_empty_file_is_refused(files: Files) -> None:
         ("/trials/{id}/checkpoints/-1", {}, "422 invalid_request"),
         ("/trials/{id}/checkpoints/0", {}, "422 invalid_request"),
         ("/trials/{id}/checkpoints/1000001", {}, "422 invalid_request"),
-        ("/trials/{id}/checkpoints/..%2f..%2fetc", {}, "404 not_found"),
+        ("/trials/{id}/checkpoints/..%2f..%2fetc", {}, "400 bad_request"),
         ("/trials/{id}/checkpoints/1%00", {}, "404 not_found"),
         ("/trials/0/checkpoints/1", {}, "422 invalid_request"),
         ("/trials/99999999/checkpoints/1", {}, "404 not_found"),

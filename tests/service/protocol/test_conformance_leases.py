@@ -287,12 +287,14 @@ def test_a_restart_of_the_service_gives_every_lease_a_full_term_and_forgets_noth
     assert wire.stored(assignment["trial_id"]) == [(1, 1, 0.4), (1, 2, 0.3)]
 
 
-@pytest.mark.parametrize("name", ["a%00b", "%ff", "A"])
-def test_names_that_no_database_could_store_are_not_found(wire: Wire, name: str) -> None:
-    assert wire.refused("GET", f"/studies/{name}") == "404 not_found"
-    assert wire.refused("POST", f"/studies/{name}:stop") == "404 not_found"
-    assert wire.refused("POST", f"/workers/{name}:claim", {"request_id": "r"}) == "404 not_found"
-    assert wire.refused("POST", f"/workers/{name}:heartbeat", {"leases": []}) == "404 not_found"
+@pytest.mark.parametrize(
+    ("name", "refusal"), [("a%00b", "404 not_found"), ("%ff", "400 bad_request"), ("A", "404 not_found")]
+)
+def test_names_that_no_database_could_store_are_refused(wire: Wire, name: str, refusal: str) -> None:
+    assert wire.refused("GET", f"/studies/{name}") == refusal
+    assert wire.refused("POST", f"/studies/{name}:stop") == refusal
+    assert wire.refused("POST", f"/workers/{name}:claim", {"request_id": "r"}) == refusal
+    assert wire.refused("POST", f"/workers/{name}:heartbeat", {"leases": []}) == refusal
 
 
 @pytest.mark.parametrize("page", ["trials", "curves", "leaderboard"])
@@ -304,7 +306,7 @@ def test_positions_beyond_every_list_are_empty_or_refused(wire: Wire, page: str)
         status, answer = wire.ask("GET", f"/studies/{name}/{page}?after={after}")
         assert status in (200, 422)
         assert status == 422 or answer["items"] == []
-    assert wire.ask("GET", "/studies?after=a%00b")[0] == 404
+    assert wire.ask("GET", "/studies?after=a%00b")[0] == 422
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])

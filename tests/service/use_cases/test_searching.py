@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from caviar.contract.errors import Unavailable
 from caviar.contract.study import StudyEdit, StudySpec
 from service.api.examples import BODIES
+from service.domain.principal import SYSTEM
 from service.store import studies
 from service.store.engine import Engine, connect, read, write
 from service.store.schema import events
@@ -47,7 +48,7 @@ class Books:
 
     def write(self, operation: Callable[[Transaction], T]) -> tuple[T, list[Event]]:
         """Commit an operation; its result and events, which nobody has been told yet."""
-        with write(self._engine, _NOW) as tx:
+        with write(self._engine, _NOW, SYSTEM) as tx:
             result = operation(tx)
             events = tx.flush()
         return result, events
