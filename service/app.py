@@ -187,7 +187,8 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_routes.BINARY),
     )
     app.add_middleware(Freshness, service=service)
-    app.add_middleware(Express, router=worker_routes.router, prefix=_API_PREFIX)
+    if app.state.traces is None:  # The framework names its spans by the routes that it finds itself.
+        app.add_middleware(Express, router=worker_routes.router, prefix=_API_PREFIX)
     limits = Limits(
         requests_per_s=settings.requests_per_s,
         worker_requests_per_s=settings.worker_requests_per_s,

@@ -241,8 +241,9 @@ class RateLimited(Unavailable):
 
 
 def kinds(kind: type[CaviarError] = CaviarError) -> list[type[CaviarError]]:
-    """A kind of error and all that are below it in the tree."""
-    return [kind, *(deeper for child in kind.__subclasses__() for deeper in kinds(child))]
+    """A kind of error and all that are below it in the tree, as far as they cross the wire: those of this module."""
+    children = [child for child in kind.__subclasses__() if child.__module__ == __name__]
+    return [kind, *(deeper for child in children for deeper in kinds(child))]
 
 
 _MAX_DIGITS = 6
@@ -259,8 +260,7 @@ def from_problem(body: Any, status: int, retry_after: str | None = None) -> Cavi
         retry_after: Its header Retry-After; a date is not understood.
     """
     problem = body if isinstance(body, dict) else {"detail": str(body)[:_SHOWN_CHARACTERS]}
-    # Of those that share a code, the one nearest the root: kinds below it are a service's or a worker's own.
-    known = {kind.code: kind for kind in reversed(kinds())}
+    known = {kind.code: kind for kind in kinds()}
     fallback = Unavailable if status >= 500 or status in _TRANSIENT else RequestError
     kind = known.get(str(problem.get("code")), fallback)
     detail = str(problem.get("detail") or f"the service answered with status {status}")

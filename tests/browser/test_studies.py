@@ -131,7 +131,7 @@ def test_deleting_by_the_keyboard(open_page: Opened, names: list[str]) -> None:
     find(page, names)
     page.get_by_role("button", name=f"Actions on {names[2]}").focus()
     page.keyboard.press("Enter")
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
     expect(page.locator(f'[id="do-{names[2]}"]').get_by_role("link", name="Stop…")).to_be_focused()
     page.keyboard.press("Tab")
