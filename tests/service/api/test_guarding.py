@@ -20,7 +20,8 @@ def _told(*, is_stream: bool, may: list[bool], monkeypatch: pytest.MonkeyPatch) 
         kind = b"text/event-stream; charset=utf-8" if is_stream else b"application/json"
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
         try:
-            await asyncio.sleep(30 if is_stream else 0)
+            if is_stream:  # It has no end of its own.
+                await asyncio.Event().wait()
         except asyncio.CancelledError:
             was_cancelled = True
             raise
