@@ -130,6 +130,17 @@ def test_ranges_of_unbroken_texts_wrap(open_page: Opened, worker: ScriptedWorker
     assert not _wrong(page, f"/studies/{'s' * 64}/space")
 
 
+@pytest.mark.browser
+def test_tables_wider_than_the_page_scroll_within_it(open_page: Opened, worker: ScriptedWorker) -> None:
+    space = {letter * 64: {"type": "float", "low": 0.1, "high": 1.0} for letter in "klmn"}
+    worker.submit("t" * 64, space=space, budget={"max_trials": 1, "max_epochs": 1})
+    [trial] = worker.claim()
+    worker.report(trial, 0.5)
+    worker.finish(trial)
+    page, _ = open_page(viewport={"width": 760, "height": 900})
+    assert not [one for address in ("/", f"/studies/{'t' * 64}") for one in _wrong(page, address)]
+
+
 def test_headers_of_downloads_hold_nothing_of_the_texts(worker: ScriptedWorker, study: str) -> None:
     found = _stored(worker, study, TEXTS["signs"])
     for path in (f"/studies/{study}/export?format=csv", f"/studies/{study}/leaderboard?format=csv"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import threading
 from pathlib import Path
 
 import orjson
@@ -12,19 +14,23 @@ from caviar import verify_webhook
 from tests.caviar.trainer import study
 from tests.databases import Databases
 from tests.e2e.processes import CaviarProcess, Site, free_port, until
-from tests.service.outbound.receiver import answering, hanging, receiving
+from tests.service.outbound.receiver import Receiver, answering, hanging, receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SETTINGS = {"CAVIAR_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "CAVIAR_WEBHOOK_TIMEOUT_S": "1.5"}
+
+
+def settings(timeout_s: float) -> dict[str, str]:
+    """What a service needs to send to this machine."""
+    return {"CAVIAR_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "CAVIAR_WEBHOOK_TIMEOUT_S": str(timeout_s)}
 
 
 class ToldSite(Site):
     """A service that may send to this machine."""
 
-    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None, *, timeout_s: float = 1.5) -> None:
         super().__init__(folder, database_url=database_url)
         flags = ("--port", str(self.port), "--database", database_url or f"sqlite:///{folder / 'caviar.db'}")
-        self.service = CaviarProcess(folder, "service", "serve", *flags, settings=SETTINGS)
+        self.service = CaviarProcess(folder, "service", "serve", *flags, settings=settings(timeout_s))
 
 
 @pytest.mark.slow
@@ -64,9 +70,9 @@ def test_a_killed_service_delivers_after_its_restart(tmp_path: Path) -> None:
 @pytest.mark.postgres
 def test_two_services_on_one_database_deliver_each_message_once(tmp_path: Path, databases: Databases) -> None:
     database_url = databases.ready("postgres")
-    site = ToldSite(tmp_path, database_url)
+    site = ToldSite(tmp_path, database_url, timeout_s=60)
     arguments = ("serve", "--port", str(free_port()), "--database", database_url)
-    other = CaviarProcess(tmp_path, "other", *arguments, settings=SETTINGS)
+    other = CaviarProcess(tmp_path, "other", *arguments, settings=settings(60))
     try:
         site.start_service()
         other.start()
@@ -74,6 +80,14 @@ def test_two_services_on_one_database_deliver_each_message_once(tmp_path: Path, 
         with receiving() as receiver:
             new = {"name": "told", "url": receiver.url, "events": ["study_done"]}
             webhook = site.client.webhooks.create(new).webhook.webhook_id
+            # A service sends two at once to one receiver: the third of those held comes from the other service.
+            all_held = threading.Barrier(3)
+
+            def held(connection: socket.socket, answerer: Receiver) -> None:
+                all_held.wait(45)
+                answering(204)(connection, answerer)
+
+            receiver.behaviours.extend([held] * all_held.parties)
             for _ in range(30):
                 site.client.webhooks.ping(webhook)
             until(
