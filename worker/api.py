@@ -25,6 +25,7 @@ from caviar.contract.messages import (
     WorkerRegistered,
 )
 from caviar.contract.views import ArtifactView
+from worker.line import Line, LineError, Reply
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -35,6 +36,7 @@ PREFIX = "/api/v1"
 _PATIENCE_S = 15.0
 # The service has a whole file to put on its disk, or to fetch from far away, before it answers.
 _FILE_PATIENCE_S = 120.0
+_SUCCESS, _REDIRECTION, _SERVER_ERROR = 200, 300, 500
 _NO_ROOM, _GATEWAY_TIMEOUT = 507, 504
 _CHUNK_BYTES = 1 << 20
 
@@ -52,13 +54,15 @@ class WorkerApi:
     be reached, answers with a status of 500 or more, or does not answer as a Caviar service does.
     """
 
-    def __init__(self, client: httpx2.Client) -> None:
+    def __init__(self, client: httpx2.Client, line: Line | None = None) -> None:
         """Talk through a client that knows the address and the token.
 
         Args:
             client: Its connections are kept alive and reused; the caller closes it.
+            line: Takes all but the files, where it can reach the service; the caller closes it too.
         """
         self._client = client
+        self._line = line
 
     def register(self, body: RegisterWorker) -> WorkerRegistered:
         """Make the worker and what it can train known."""
@@ -156,7 +160,7 @@ class WorkerApi:
             ) as response:
                 if not response.is_success:
                     response.read()
-                    raise _refusal(response)
+                    raise _refusal(_reply(response))
                 yield response.iter_raw(_CHUNK_BYTES)
         except httpx2.RequestError as error:
             raise _unreachable(error) from error
@@ -173,51 +177,66 @@ class WorkerApi:
             raise _unreachable(error) from error
         except httpx2.RequestError as error:
             raise BrokenOff(f"the connection broke off: {type(error).__name__}: {error}") from error
+        reply = _reply(response)
         if response.is_success:
-            return _understood(response, ArtifactView)
+            return _understood(reply, ArtifactView, path)
         if response.status_code == _GATEWAY_TIMEOUT:
             raise BrokenOff("a proxy did not wait for the end of the upload (504)")
         if response.status_code == _NO_ROOM:
-            raise RequestError(f"the service has no room: {_refusal(response).detail}")
-        raise _refusal(response)
+            raise RequestError(f"the service has no room: {_refusal(reply).detail}")
+        raise _refusal(reply)
 
     def _post(self, path: str, body: BaseModel, answer: type[Answer], *, wait_s: float = 0.0) -> Answer:
-        timeout = httpx2.Timeout(_PATIENCE_S, connect=5.0, read=wait_s + _PATIENCE_S)
+        sent = body.model_dump_json().encode()
+        reply = self._sent(PREFIX + path, sent, wait_s + _PATIENCE_S)
+        if _SUCCESS <= reply.status < _REDIRECTION:
+            return _understood(reply, answer, path)
+        raise _refusal(reply)
+
+    def _sent(self, path: str, body: bytes, patience_s: float) -> Reply:
+        if self._line is not None:
+            try:
+                return self._line.post(path, body, patience_s=patience_s)
+            except LineError as error:
+                raise Unavailable(f"the service cannot be reached: {error}") from error
+        timeout = httpx2.Timeout(_PATIENCE_S, connect=5.0, read=patience_s)
         try:
             response = self._client.post(
-                PREFIX + path,
-                content=body.model_dump_json(),
+                path,
+                content=body,
                 headers={"Content-Type": "application/json"},
                 extensions={"timeout": timeout.as_dict()},
             )
         except httpx2.RequestError as error:
             raise _unreachable(error) from error
-        if response.is_success:
-            return _understood(response, answer)
-        raise _refusal(response)
+        return _reply(response)
+
+
+def _reply(response: httpx2.Response) -> Reply:
+    return Reply(response.status_code, response.content, response.headers.get("retry-after"))
 
 
 def _unreachable(error: httpx2.RequestError) -> Unavailable:
     return Unavailable(f"the service cannot be reached: {type(error).__name__}: {error}")
 
 
-def _understood(response: httpx2.Response, answer: type[Answer]) -> Answer:
+def _understood(reply: Reply, answer: type[Answer], path: str) -> Answer:
     try:
-        return answer.model_validate_json(response.content)
+        return answer.model_validate_json(reply.content)
     except ValidationError as error:
         raise Unavailable(
-            f"received an answer that is no {answer.__name__} from {response.request.url}, expected one of a Caviar "
+            f"received an answer that is no {answer.__name__} from {PREFIX}{path}, expected one of a Caviar "
             f"service; check the address: {error.errors(include_url=False, include_input=False)}"
         ) from error
 
 
-def _refusal(response: httpx2.Response) -> CaviarError:
+def _refusal(reply: Reply) -> CaviarError:
     try:
-        body: Any = json.loads(response.content)
+        body: Any = json.loads(reply.content)
     except ValueError:
-        body = response.text
-    error = from_problem(body, response.status_code, response.headers.get("retry-after"))
+        body = reply.content.decode(errors="replace")
+    error = from_problem(body, reply.status, reply.retry_after)
     # Even an answer of ours that blames itself may turn out well the next time.
-    if response.status_code >= 500:
-        return Unavailable(f"status {response.status_code}: {error.detail}", errors=error.errors)
+    if reply.status >= _SERVER_ERROR:
+        return Unavailable(f"status {reply.status}: {error.detail}", errors=error.errors)
     return error

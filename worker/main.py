@@ -6,7 +6,8 @@ import importlib.util
 import os
 import queue
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -23,6 +24,7 @@ from worker.checkpoints.fetching import Fetcher
 from worker.checkpoints.shelf import Shelf, shelf_of
 from worker.crew import Crew
 from worker.events import Event
+from worker.line import Line, is_direct
 from worker.outbox import Outbox, open_outbox
 from worker.placing.planning import SlotPlan, Wishes, plan
 from worker.settings import WorkerSettings
@@ -49,8 +51,8 @@ def run(settings: WorkerSettings) -> int:
     logs.configure(settings.log_level, place.name)
     outbox = open_outbox(place.folder)
     try:
-        with _client(settings.url, token, place.name) as client:
-            return _work(settings, place, outbox, WorkerApi(client))
+        with _client(settings.url, token, place.name) as client, _line(settings.url, token) as line:
+            return _work(settings, place, outbox, WorkerApi(client, line))
     finally:
         outbox.close()
         place.close()
@@ -147,6 +149,15 @@ def _backend(settings: WorkerSettings) -> str:
             "or choose another by --backend or CAVIAR_BACKEND"
         )
     return backend
+
+
+@contextmanager
+def _line(url: str, token: str) -> Iterator[Line | None]:
+    if tracing.is_wanted() or not is_direct(url):
+        yield None
+        return
+    with closing(Line(url, token)) as line:
+        yield line
 
 
 def _client(url: str, token: str, worker: str) -> httpx2.Client:

@@ -23,6 +23,11 @@ _PATIENCE_S = 5
 _NUMBERS = re.compile(r"/(?:\d+|[0-9a-f-]{36})(?=[/:]|$)")
 
 
+def is_wanted() -> bool:
+    """Whether somebody is to be told of requests, and can be."""
+    return any(os.environ.get(name) for name in _VARIABLES) and _is_installed()
+
+
 def transport(limits: httpx2.Limits, worker: str) -> httpx2.BaseTransport | None:
     """A transport that traces requests; None if there is nobody to tell.
 
@@ -30,7 +35,7 @@ def transport(limits: httpx2.Limits, worker: str) -> httpx2.BaseTransport | None
         limits: Of its connections.
         worker: Name of the worker.
     """
-    if not any(os.environ.get(name) for name in _VARIABLES) or not _is_installed():
+    if not is_wanted():
         return None
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource

@@ -20,6 +20,7 @@ from service.store import migrations
 from service.store.engine import connect, write
 from service.use_cases import registering, submitting
 from worker.api import WorkerApi
+from worker.line import Line
 
 OBJECTIVE = "throughput"
 _BODY: dict[str, Any] = {
@@ -63,13 +64,15 @@ class CaviarWorker:
         """Register at a service."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
         self._http = httpx2.Client(base_url=origin, headers=headers, timeout=60, trust_env=False)
-        self._api = WorkerApi(self._http)
+        self._line = Line(origin, TOKEN)
+        self._api = WorkerApi(self._http, self._line)
         offers = [OfferedObjective(name=OBJECTIVE)]
         self._worker_id = self._api.register(RegisterWorker(name="w", host="h", objectives=offers)).worker_id
         self._requests = itertools.count()
 
     def close(self) -> None:
         """Hang up."""
+        self._line.close()
         self._http.close()
 
     def trials(self) -> Iterator[Callable[[int, float], bool]]:

@@ -33,7 +33,7 @@ def prepare(address: str, num_old: int) -> None:
         made.engine.dispose()
     study = optuna.create_study(storage=made, study_name=_STUDY)
     for number in range(num_old):
-        values = {epoch: loss(number, epoch) for epoch in range(1, NUM_EPOCHS + 1)}
+        values = {epoch: loss(epoch, number * 0.618 % 1) for epoch in range(1, NUM_EPOCHS + 1)}
         params: dict[str, Any] = dict.fromkeys(_SPACE, number * 0.618 % 1)
         study.add_trial(
             optuna.trial.create_trial(
