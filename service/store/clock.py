@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Engine, event
-
-from service.store.engine import TOLD_AT
+from service.store.engine import TOLD, Engine
 
 
 class ServerClock:
@@ -27,14 +25,12 @@ class ServerClock:
         """
         self._monotonic = monotonic
         self._told: tuple[datetime, float] = (datetime.now(UTC), monotonic())
-        event.listen(engine, "begin", self._follow)
+        engine.get_execution_options()[TOLD].append(self._follow)
 
     def __call__(self) -> datetime:
         """The time."""
         told_at, then_s = self._told
         return told_at + timedelta(seconds=self._monotonic() - then_s)
 
-    def _follow(self, connection: Connection) -> None:
-        told_at = connection.info.pop(TOLD_AT, None)
-        if told_at is not None:
-            self._told = (told_at, self._monotonic())
+    def _follow(self, told_at: datetime) -> None:
+        self._told = (told_at, self._monotonic())

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, RootTransaction, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
@@ -22,8 +22,9 @@ from service.store.transaction import Transaction
 _BUSY_TIMEOUT_S = 30.0
 PATIENCE_S = 10.0
 """Seconds that a writer waits for its turn, and may keep others waiting in silence."""
-TOLD_AT = "told_at"
-"""Where a connection keeps the server's time of the transaction that it has begun."""
+TOLD = "told"
+"""Execution option of an engine: functions that are told the server's time at the beginning of each turn."""
+_BEGIN = "begin"
 # All writers of a database take turns by it; any number that nobody else locks by.
 _TURN = 7_226_372_852
 # The settings hold for the transaction alone. A list of results is computed from left to right, so they hold for the
@@ -50,6 +51,7 @@ __all__ = [
     "parse_url",
     "ping",
     "read",
+    "take_turn",
     "write",
 ]
 
@@ -87,10 +89,7 @@ def connect(database_url: str, *, pool_size: int = 10, patience_s: float = PATIE
     """An engine with the pragmas and transaction modes that the service relies on.
 
     Every acknowledged write survives a power cut on both databases: SQLite runs in WAL mode with `synchronous=FULL`,
-    Postgres with its default `synchronous_commit=on`. Connections of SQLite begin with a plain `BEGIN`; writers ask for
-    `BEGIN IMMEDIATE` by the execution option `is_writer`, because a read transaction that turns into a write
-    transaction fails under contention. On Postgres they take turns by an advisory lock, so that the commits of all
-    processes follow one order, and what an operation has read stays true until its own commit.
+    Postgres with its default `synchronous_commit=on`. Whoever writes begins by `take_turn`.
 
     Args:
         database_url: See `parse_url`.
@@ -114,13 +113,13 @@ def connect(database_url: str, *, pool_size: int = 10, patience_s: float = PATIE
         options["pool_pre_ping"] = True
         options["connect_args"] = {name: value for name, value in _KEEP_ALIVE.items() if name not in url.query}
         # Who listens to what others commit passes over what this process says.
-        options["execution_options"] = {"patience_s": patience_s, "origin": secrets.token_hex(4)}
+        options["execution_options"] = {"patience_s": patience_s, "origin": secrets.token_hex(4), TOLD: []}
     engine = create_engine(url, **options)
     if url.drivername == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        event.listen(engine, "begin", _begin_postgres)
+        # Not by a listener: an engine that has one for anything but new connections takes two to three times as long
+        # for every statement.
+        engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
     return engine
 
 
@@ -138,17 +137,32 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.close()
 
 
-def _begin_sqlite(connection: Any) -> None:
-    is_writer = connection.get_execution_options().get("is_writer", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+def _begin_sqlite(dbapi_connection: PoolProxiedConnection) -> None:
+    cursor = dbapi_connection.cursor()
+    cursor.execute(dbapi_connection.info.pop(_BEGIN, "BEGIN"))
+    cursor.close()
 
 
-def _begin_postgres(connection: Connection) -> None:
+def take_turn(connection: Connection) -> RootTransaction:
+    """Begin a transaction that writes; one at a time holds a turn.
+
+    On SQLite it is `BEGIN IMMEDIATE`, because a read transaction that turns into a write transaction fails under
+    contention. On Postgres writers take turns by an advisory lock, so that the commits of all processes follow one
+    order, and what an operation has read stays true until its own commit.
+
+    Raises:
+        OperationalError: Others did not end theirs in time.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.info[_BEGIN] = "BEGIN IMMEDIATE"
+        return connection.begin()
+    transaction = connection.begin()
     options = connection.get_execution_options()
-    if options.get("is_writer", False):
-        patience = f"{round(1000 * options['patience_s'])}ms"
-        told = connection.exec_driver_sql(_TAKE_TURN.format(patience=patience)).one()
-        connection.info[TOLD_AT] = told[-1]
+    patience = f"{round(1000 * options['patience_s'])}ms"
+    *_, told_at = connection.exec_driver_sql(_TAKE_TURN.format(patience=patience)).one()
+    for tell in options[TOLD]:
+        tell(told_at)
+    return transaction
 
 
 @contextmanager
@@ -174,17 +188,17 @@ def ping(transaction: Transaction) -> None:
 
 @contextmanager
 def begun(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that is committed at the end.
+    """A connection in a transaction that writes and is committed at the end.
 
     Args:
-        engine: Of the database, with the execution option `is_writer` for one that writes.
+        engine: Of the database.
     Raises:
         NotBegun: The database does not answer, or lets nobody begin (503).
     """
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(engine.connect())
-            stack.enter_context(connection.begin())
+            stack.enter_context(take_turn(connection))
         except DBAPIError as error:
             if not is_outage(error):
                 raise
@@ -195,7 +209,7 @@ def begun(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def write(engine: Engine, now: datetime, actor: Principal | None = None) -> Iterator[Transaction]:
     """A transaction that writes, for the time before the writer works; its events are stored and told to nobody."""
-    with outages_told(), engine.execution_options(is_writer=True).connect() as connection, connection.begin():
+    with outages_told(), engine.connect() as connection, take_turn(connection):
         transaction = Transaction(connection, now, actor)
         yield transaction
         transaction.flush()

@@ -104,7 +104,7 @@ class Writer:
             on_commit: Called on the writer's thread with the events of each commit, before the answers go out.
             before_commit: Called with each transaction at its end, to write what follows from its events.
         """
-        self._engine = engine.execution_options(is_writer=True)
+        self._engine = engine
         self._clock = clock
         self._on_commit = on_commit
         self._before_commit = before_commit or (lambda _: None)

@@ -8,7 +8,7 @@ from alembic import context
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
-from service.store.engine import connect
+from service.store.engine import connect, take_turn
 from service.store.migrations import require_known
 from service.store.schema import metadata
 
@@ -16,7 +16,7 @@ from service.store.schema import metadata
 def _run() -> None:
     engine = connect(context.config.attributes["database_url"])
     try:
-        with engine.execution_options(is_writer=True, patience_s=0).connect() as connection:
+        with engine.execution_options(patience_s=0).connect() as connection:
             _migrate(connection, is_sqlite=connection.dialect.name == "sqlite")
     finally:
         engine.dispose()
@@ -30,7 +30,7 @@ def _migrate(connection: Connection, *, is_sqlite: bool) -> None:
         driver.execute("PRAGMA foreign_keys=OFF")
     # Begun before Alembic looks, so that all revisions are one transaction, on SQLite too, and services that start
     # together upgrade one after the other, however long that takes, while those that run wait: all writers take turns.
-    with connection.begin():
+    with take_turn(connection):
         before = _revision(connection)
         require_known(before)
         context.configure(connection=connection, target_metadata=metadata, compare_type=True)

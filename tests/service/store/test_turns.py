@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from caviar.contract.errors import Unavailable
 from service.store.clock import ServerClock
-from service.store.engine import NotBegun, begun, connect
+from service.store.engine import NotBegun, begun, connect, take_turn
 from service.store.leadership import Leadership
 from service.store.transaction import Transaction
 from service.store.writer import Writer
@@ -51,11 +51,10 @@ def _writer(engine: Engine) -> Writer:
 
 
 def test_a_frozen_writer_frees_the_others_and_has_changed_nothing(engine: Engine, other: Engine) -> None:
-    frozen = engine.execution_options(is_writer=True)
     writer = _writer(other)
     writer.start()
-    with frozen.connect() as connection:
-        turn = connection.begin()
+    with engine.connect() as connection:
+        turn = take_turn(connection)
         connection.exec_driver_sql("DELETE FROM alembic_version")
         begun_s = time.monotonic()
         # It says nothing more; the other one waits for its turn meanwhile.
@@ -92,7 +91,7 @@ def test_an_operation_whose_transaction_the_server_ended_is_refused_or_done_agai
 
 def test_who_has_no_turn_in_time_is_refused_at_once_with_all_that_wait(engine: Engine, other: Engine) -> None:
     # The others' patience is longer, so they keep their turn although they say nothing.
-    patient = other.execution_options(is_writer=True, patience_s=60)
+    patient = other.execution_options(patience_s=60)
     writer = _writer(engine)
     with begun(patient):
         waiting = [writer.submit(lambda tx: tx.num_writes) for _ in range(40)]
@@ -112,7 +111,7 @@ def test_times_follow_the_order_of_commits_by_the_server_s_clock(engine: Engine,
     clocks = [(engine, moved), (other, ServerClock(other))] * 5
     times = []
     for one, clock in clocks:
-        with begun(one.execution_options(is_writer=True)):
+        with begun(one):
             times.append(clock())
     assert times == sorted(times)
     assert abs(times[0] - datetime.now(UTC)) < timedelta(minutes=1)
@@ -121,7 +120,7 @@ def test_times_follow_the_order_of_commits_by_the_server_s_clock(engine: Engine,
 def test_time_goes_on_between_two_transactions(engine: Engine) -> None:
     passed = [10.0]
     clock = ServerClock(engine, monotonic=lambda: passed[0])
-    with begun(engine.execution_options(is_writer=True)):
+    with begun(engine):
         told = clock()
     passed[0] += 2.5
     assert clock() - told == timedelta(seconds=2.5)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Connection, DateTime, Engine, Integer, MetaData, Table, insert, select
 
 from service.store import migrations
-from service.store.engine import connect
+from service.store.engine import begun, connect
 
 Row = dict[str, Any]
 _FOLDER = Path(__file__).with_name("databases")
@@ -119,7 +119,7 @@ def make(url: str, revision: str) -> dict[str, list[Row]]:
     migrations.upgrade(url, revision)
     engine = connect(url)
     tables = _reflected(engine)
-    with engine.execution_options(is_writer=True).connect() as connection, connection.begin():
+    with begun(engine) as connection:
         for table in tables.sorted_tables:
             for row in rows_of(revision).get(table.name, []):
                 connection.execute(insert(table), _read(table, row, is_sqlite=engine.dialect.name == "sqlite"))

@@ -17,7 +17,7 @@ from caviar.contract.errors import InvalidRequest
 from service.app import prepare
 from service.settings import ServiceSettings
 from service.store import migrations
-from service.store.engine import connect
+from service.store.engine import begun, connect
 from tests.databases import Databases
 from tests.service.upgrades import olden
 
@@ -72,7 +72,7 @@ def test_services_that_start_at_once_upgrade_once(databases: Databases, kind: st
 
 def test_a_database_of_a_newer_version_is_refused(ready_database_url: str) -> None:
     engine = connect(ready_database_url)
-    with engine.execution_options(is_writer=True).begin() as connection:
+    with begun(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     tables = set(inspect(engine).get_table_names())
     engine.dispose()
