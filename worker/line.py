@@ -181,7 +181,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._has_head = self._has_length = False
+        self._has_head = self._has_length = self._has_more = False
         self.status = 0
         self.parts: list[bytes] = []
         self.retry_after: str | None = None
@@ -189,10 +189,9 @@ class _Answer:
 
     def feed(self, data: bytes) -> None:
         """Take what came."""
-        if self.is_complete:
-            self.is_kept_alive = False
-            return
         self._parser.feed_data(data)
+        # Whoever answers what was not asked would answer the next request with it.
+        self.is_kept_alive = self.is_kept_alive and not self._has_more
 
     def end(self) -> None:
         """The other side has closed the connection, which ends an answer that did not tell its length."""
@@ -200,8 +199,14 @@ class _Answer:
             raise ConnectionError("the connection was closed before the end of the answer")
         self.is_complete, self.is_kept_alive = True, False
 
+    def on_message_begin(self) -> None:
+        """The beginning of this answer, of one that announces it, or of one too many."""
+        self._has_more = self.is_complete
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
+        if self.is_complete:
+            return
         lowered = name.lower()
         if lowered in (b"content-length", b"transfer-encoding"):
             self._has_length = True
@@ -210,16 +215,19 @@ class _Answer:
 
     def on_headers_complete(self) -> None:
         """The end of the head, of the answer itself or of one that only announces it."""
+        if self.is_complete:
+            return
         self.status = self._parser.get_status_code()
         self._has_head = self.status >= _FIRST_FINAL_STATUS
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
-        self.parts.append(data)
+        if not self.is_complete:
+            self.parts.append(data)
 
     def on_message_complete(self) -> None:
         """The end of an answer."""
-        if self._has_head:
+        if self._has_head and not self.is_complete:
             self.is_complete = True
             self.is_kept_alive = self._parser.should_keep_alive()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -36,14 +37,16 @@ from service.app import create_app, prepare
 from service.settings import ServiceSettings
 from tests.worker.wire import TOKEN, Service, measurement
 from worker.api import BrokenOff, WorkerApi
+from worker.line import Line
 
 BODY = RegisterWorker(name="w", host="h", objectives=[OfferedObjective(name="mlp")])
 
 
-@pytest.fixture
-def api(service: Service) -> Iterator[WorkerApi]:
-    with httpx2.Client(base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        yield WorkerApi(client)
+@pytest.fixture(params=["by a line", "by the client"])
+def api(service: Service, request: pytest.FixtureRequest) -> Iterator[WorkerApi]:
+    client = httpx2.Client(base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"})
+    with client, closing(Line(service.url, TOKEN)) as line:
+        yield WorkerApi(client, line if request.param == "by a line" else None)
 
 
 @pytest.fixture
@@ -131,8 +134,10 @@ def test_an_absent_service_is_unavailable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        with httpx2.Client(base_url=url) as client, pytest.raises(Unavailable, match="cannot be reached"):
-            WorkerApi(client).register(BODY)
+        with httpx2.Client(base_url=url) as client:
+            for line in (None, Line(url, TOKEN)):
+                with pytest.raises(Unavailable, match="cannot be reached"):
+                    WorkerApi(client, line).register(BODY)
 
 
 def test_a_service_that_is_away_is_unavailable(service: Service, api: WorkerApi) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -12,7 +12,6 @@ from caviar.contract.model import Model
 from caviar.contract.states import Decision, TrialState
 from service.search.mirror import Index, Mirror, TrialRecord
 from service.search.pruner import GO_ON, Pruner, Verdict
-from service.search.rungs import loss_of
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -53,12 +52,17 @@ class StepOptions(Model):
     n_warmup_steps: Count = 0
     interval_steps: PositiveCount = 1
 
-    def is_due(self, epoch: int, epochs: Iterable[int]) -> bool:
-        """Whether an epoch is checked: a check that fell on one without a value is made up for at the next one."""
-        if epoch < self.n_warmup_steps:
+    def is_due(self, epoch: int, epochs: Collection[int]) -> bool:
+        """Whether an epoch is checked: a check that fell on one without a value is made up for at the next one.
+
+        Args:
+            epoch: That has been completed.
+            epochs: All that have a value, this one among them.
+        """
+        if epoch < self.n_warmup_steps or max(epochs) > epoch:
             return False
         due = (epoch - self.n_warmup_steps) // self.interval_steps * self.interval_steps + self.n_warmup_steps
-        return max((other for other in epochs if other != epoch), default=-1) < due
+        return not any(other in epochs for other in range(due, epoch))
 
 
 class PeerOptions(StepOptions):
@@ -102,8 +106,8 @@ class PercentilePruner(Pruner):
         peers = index.at_epoch.get(epoch, [])
         if not peers or len(index.complete) < self.options.n_startup_trials or len(peers) < self.options.n_min_trials:
             return GO_ON
-        value = loss_of(mirror.metric, min(loss_of(mirror.metric, value) for value in values.values()))
         is_minimized = mirror.metric.direction == "minimize"
+        value = (min if is_minimized else max)(values.values())
         threshold = percentile_of(peers, self._percentile if is_minimized else 100 - self._percentile)
         return Verdict(
             Decision.STOP if mirror.metric.better(threshold, value) else Decision.CONTINUE,

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from service.api.guards.tls import server_context
 from service.app import create_app, prepare
 from service.settings import ServiceSettings
 from tests.service.api.conftest import TOKEN
+from worker.line import Line, LineError
 
 _YEAR = dt.timedelta(days=365)
 
@@ -92,9 +94,13 @@ def test_a_client_that_trusts_the_certificate_talks_and_others_do_not(
     url = f"https://127.0.0.1:{address[1]}"
     with Client(url, TOKEN) as stranger, pytest.raises(Unavailable, match="certificate verify failed"):
         stranger.workers()
+    with closing(Line(url, TOKEN)) as line, pytest.raises(LineError, match="certificate verify failed"):
+        line.post("/api/v1/workers", b"{}", patience_s=30)
     monkeypatch.setenv("CAVIAR_CA_FILE", str(pair[0]))
     with Client(url, TOKEN) as client:
         assert not client.workers().items
+    with closing(Line(url, TOKEN)) as line:
+        assert [line.post("/api/v1/workers", b"{}", patience_s=30).status for _ in range(3)] == [422] * 3
     old = ssl.create_default_context(cafile=str(pair[0]))
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with socket.create_connection(address) as plain, old.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped:
