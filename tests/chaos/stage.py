@@ -25,7 +25,7 @@ from tests.postgres import PostgresServer
 
 LEASE_TTL_S = 3.0
 _HOST = "127.0.0.1"
-_START_S = 90.0
+_START_S = 240.0
 
 
 @dataclass(frozen=True)
