@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from caviar.contract.errors import CaviarError, RequestError, TooManyHeaders, TooSlow, Unavailable
 from service.api.guards.headers import ALWAYS
+from service.api.joining import Joining
 from service.api.refusals import MEDIA_TYPE, RETRY_AFTER_S
 
 SWEEP_S = 1.0
@@ -66,7 +67,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for a request, if there is room for one more."""
-        super().connection_made(transport)
+        super().connection_made(Joining(transport, self.loop))
         self._await(_Awaited.HEAD)
         self._num_head_bytes = 0
         self._num_unsent = 0
