@@ -30,6 +30,7 @@ _WIRE = re.compile(
     r"|trials/[^/]+(?::(?:finish|release)|/checkpoints/[^/]+|/weights))|/logout(?:/everywhere)?"
 )
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAX_CALLERS = 1000
 
 
 def is_public(path: str) -> bool:
@@ -62,6 +63,9 @@ class Authentication:
         """Guard an application."""
         self._app = app
         self._service = service
+        # By what they showed, so that a token is read and hashed once, not at each request. Whether it still lets its
+        # caller in is asked each time all the same.
+        self._callers: dict[bytes, _Caller] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
@@ -72,14 +76,13 @@ class Authentication:
             raise RuntimeError(f"received a {scope['type']} connection, expected http")
         is_safe = scope["method"] in _SAFE_METHODS
         try:
-            connection = HTTPConnection(scope)
-            caller = await self._caller(connection)
+            caller = await self._caller(scope)
             if caller.principal.role is Role.WORKER and _WIRE.fullmatch(scope["path"]) is None:
                 raise Forbidden(
                     "the role worker may only do what the worker protocol needs; use a token of another role"
                 )
             if caller.secret is not None and not is_safe:
-                receive = await _require_own_page(connection, caller.secret, receive)
+                receive = await _require_own_page(HTTPConnection(scope), caller.secret, receive)
         except CaviarError as error:
             await _refuse(error, Request(scope))(scope, receive, send)
             return
@@ -95,14 +98,24 @@ class Authentication:
         else:
             await self._app(scope, receive, send)
 
-    async def _caller(self, connection: HTTPConnection) -> _Caller:
-        kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    async def _caller(self, scope: Scope) -> _Caller:
+        shown = _authorization(scope)
+        seen = self._callers.get(shown)
+        if seen is not None:
+            if self._service.recognition.find(seen.digest, is_session=False) is seen.principal:
+                return seen
+            self._callers.pop(shown, None)
+        kind, _, token = shown.decode("latin-1").partition(" ")
         if token:
             if kind.lower() != "bearer":
                 raise Unauthorized(f"received the scheme {kind!r}, expected `Authorization: Bearer TOKEN`")
             digest = identity.digest(token.strip())
-            return _Caller(await self._known(digest, is_session=False), digest)
-        secret = connection.cookies.get(COOKIE)
+            caller = _Caller(await self._known(digest, is_session=False), digest)
+            if len(self._callers) >= _MAX_CALLERS:
+                self._callers.clear()
+            self._callers[shown] = caller
+            return caller
+        secret = HTTPConnection(scope).cookies.get(COOKIE)
         if secret is None:
             raise Unauthorized(
                 "received no access token, expected `Authorization: Bearer TOKEN` or a signed-in browser"
@@ -126,6 +139,14 @@ class Authentication:
         except Unavailable:  # Nobody is sent away because the database is.
             return True
         return True
+
+
+def _authorization(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            found: bytes = value
+            return found
+    return b""
 
 
 async def _require_own_page(connection: HTTPConnection, secret: str, receive: Receive) -> Receive:

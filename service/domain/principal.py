@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -144,7 +144,10 @@ class Principal:
 
     def coming_from(self, origin: Origin) -> Principal:
         """The same one in a request from elsewhere."""
-        return replace(self, origin=origin)
+        # Written out, because `replace` takes twice the time, and every request that writes asks for it.
+        return Principal(
+            self.name, self.role, self.scope, self.token_id, self.kind, self.is_session, self.expires_at, origin
+        )
 
 
 SYSTEM = Principal("the service", Role.ADMIN)

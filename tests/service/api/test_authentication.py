@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from service.api import authentication
 from service.api.authentication import COOKIE
+from service.use_cases import identity
 from service.use_cases.identity import form_token
+from service.use_cases.service import Service
 from tests.service.api.conftest import TOKEN
 
 
@@ -84,3 +88,48 @@ def test_a_stranger_hears_whether_the_service_is_ready(stranger: TestClient) -> 
     # The names of what was looked at, and nothing about it.
     assert told["checks"]
     assert all(check == {"name": check["name"], "is_ok": True, "age_s": None} for check in told["checks"])
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Secrets that were hashed."""
+    found: list[str] = []
+    digest = identity.digest
+
+    def noting(secret: str) -> str:
+        found.append(secret)
+        return digest(secret)
+
+    monkeypatch.setattr(identity, "digest", noting)
+    return found
+
+
+def test_a_token_is_hashed_once_for_as_long_as_it_is_recognised(
+    app: FastAPI, client: TestClient, hashed: list[str]
+) -> None:
+    for _ in range(3):
+        assert client.get("/api/v1/studies").status_code == 200
+    assert hashed == [TOKEN]
+    service: Service = app.state.service
+    service.recognition.forget()
+    assert client.get("/api/v1/studies").status_code == 200
+    assert hashed == [TOKEN, TOKEN]
+
+
+def test_a_token_that_was_revoked_is_refused_at_once_however_often_it_came(client: TestClient) -> None:
+    made = client.post("/api/v1/tokens", json={"name": "short", "role": "viewer"}).json()
+    theirs = {"Authorization": f"Bearer {made['secret']}"}
+    assert [client.get("/api/v1/studies", headers=theirs).status_code for _ in range(3)] == [200, 200, 200]
+    assert client.delete(f"/api/v1/tokens/{made['token_id']}").is_success
+    assert client.get("/api/v1/studies", headers=theirs).status_code == 401
+
+
+def test_no_more_tokens_are_kept_than_a_few(
+    client: TestClient, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "_MAX_CALLERS", 1)
+    spaced = {"Authorization": f"Bearer  {TOKEN}"}
+    for _ in range(2):
+        assert client.get("/api/v1/studies").status_code == 200
+        assert client.get("/api/v1/studies", headers=spaced).status_code == 200
+    assert hashed == [TOKEN] * 4
