@@ -188,7 +188,7 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
     )
     app.add_middleware(Freshness, service=service)
     if app.state.traces is None:  # The framework names its spans by the routes that it finds itself.
-        app.add_middleware(Express, router=worker_routes.router, prefix=_API_PREFIX)
+        app.add_middleware(Express, service=service, router=worker_routes.router, prefix=_API_PREFIX)
     limits = Limits(
         requests_per_s=settings.requests_per_s,
         worker_requests_per_s=settings.worker_requests_per_s,

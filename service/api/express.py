@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import dependencies
+from service.api.guards import facts
 from service.api.problems import answer, translate
+from service.use_cases.service import Service
 
 _JSON = b"application/json"
 _PATH = re.compile(r"/(?P<collection>\w+)(?:/\{(?P<parameter>\w+)\}(?P<verb>:\w+))?")
@@ -35,7 +36,7 @@ class _Stop:
         route: The route, which metrics and logs name the request by.
         endpoint: Its function.
         status: Of a successful answer.
-        body: Reads the body.
+        body: Reads the body, from JSON.
         parameter: Name of the path's parameter; None without one.
         reads: Reads that parameter.
     """
@@ -43,9 +44,9 @@ class _Stop:
     route: APIRoute
     endpoint: Any
     status: int
-    body: TypeAdapter[Any]
+    body: Callable[[bytes], Any]
     parameter: str | None
-    reads: TypeAdapter[Any] | None
+    reads: Callable[[Any], Any] | None
 
 
 class Express:
@@ -54,16 +55,18 @@ class Express:
     It belongs right before the framework: whoever comes this far is known, and is what the guards let pass.
     """
 
-    def __init__(self, app: ASGIApp, *, router: APIRouter, prefix: str) -> None:
+    def __init__(self, app: ASGIApp, *, service: Service, router: APIRouter, prefix: str) -> None:
         """Take the routes whose requests are to be answered directly.
 
         Args:
             app: The long way.
+            service: Of whoever acts.
             router: Its POST routes with a JSON body, at `/collection` or `/collection/{parameter}:verb`, which ask for
                 nothing but the service, the parameter and the body.
             prefix: Of their paths.
         """
         self._app = app
+        self._service = service
         self._prefix = prefix
         self._stops = dict(_stops(router.routes))
 
@@ -79,11 +82,11 @@ class Express:
         body = await _whole(receive, taken)
         try:
             # A body that is not whole is no JSON.
-            parameters["body"] = stop.body.validate_json(body)
+            parameters["body"] = stop.body(body)
         except ValidationError:
             await self._app(scope, _again(taken, receive), send)
             return
-        parameters["service"] = dependencies.service_of(scope)
+        parameters["service"] = self._service.acting_for(scope["state"]["principal"])
         try:
             answered: BaseModel = await stop.endpoint(**parameters)
         except Exception as error:  # noqa: BLE001  # As in the framework: whatever happens is translated, and logged.
@@ -107,7 +110,7 @@ class Express:
         if stop.parameter is None or stop.reads is None:
             return stop, {}
         try:
-            return stop, {stop.parameter: stop.reads.validate_strings(value)}
+            return stop, {stop.parameter: stop.reads(value)}
         except ValidationError:
             return None
 
@@ -122,8 +125,9 @@ def _stops(routes: Iterable[Any]) -> Iterable[tuple[tuple[str, str], _Stop]]:
         parameter = shape["parameter"]
         if hints.keys() != {"service", "body", *filter(None, [parameter])}:
             raise ValueError(f"received the route {route.path} that asks for {', '.join(sorted(hints))}")
-        reads = TypeAdapter(hints[parameter]) if parameter else None
-        stop = _Stop(route, route.endpoint, route.status_code or 200, TypeAdapter(hints["body"]), parameter, reads)
+        body = TypeAdapter(hints["body"]).validator.validate_json
+        reads = TypeAdapter(hints[parameter]).validator.validate_strings if parameter else None
+        stop = _Stop(route, route.endpoint, route.status_code or 200, body, parameter, reads)
         yield (shape["collection"], shape["verb"] or ""), stop
 
 
@@ -131,7 +135,7 @@ def _is_plain(scope: Scope) -> bool:
     # A parameter of the query, or another kind of body, is the long way's to judge.
     if scope["query_string"]:
         return False
-    return any(name == b"content-type" and value == _JSON for name, value in scope["headers"])
+    return facts.known(scope).get(b"content-type") == _JSON
 
 
 async def _whole(receive: Receive, taken: list[Message]) -> bytes:

@@ -123,7 +123,7 @@ def test_nobody_takes_the_short_way_without_a_token(wire: Wire) -> None:
 
 
 def test_all_routes_of_workers_go_the_short_way() -> None:
-    express = Express(lambda *_: None, router=worker_routes.router, prefix="/api/v1")  # type: ignore[arg-type]
+    express = Express(lambda *_: None, service=None, router=worker_routes.router, prefix="/api/v1")  # type: ignore[arg-type]
     assert len(express._stops) == len(worker_routes.router.routes)
 
 
@@ -139,7 +139,7 @@ def test_a_route_that_asks_for_more_is_refused() -> None:
         raise NotImplementedError
 
     with pytest.raises(ValueError, match="query"):
-        Express(lambda *_: None, router=router, prefix="")  # type: ignore[arg-type]
+        Express(lambda *_: None, service=None, router=router, prefix="")  # type: ignore[arg-type]
 
 
 def test_a_route_of_another_shape_is_refused() -> None:
@@ -150,4 +150,4 @@ def test_a_route_of_another_shape_is_refused() -> None:
         raise NotImplementedError
 
     with pytest.raises(ValueError, match="expected POST"):
-        Express(lambda *_: None, router=router, prefix="")  # type: ignore[arg-type]
+        Express(lambda *_: None, service=None, router=router, prefix="")  # type: ignore[arg-type]
