@@ -1,19 +1,14 @@
-"""The application: the parts of the service put together, and the command that serves it."""
+"""The application: the parts of the service put together."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
-from types import FrameType
 from typing import cast
 
-import structlog
-import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
@@ -22,8 +17,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 
 from caviar import __version__
 from caviar.contract.errors import CaviarError, FieldError, InvalidRequest
-from caviar.credentials import write_token
-from service import logs, tracing
+from service import tracing
 from service.api import (
     analysis_routes,
     artifact_routes,
@@ -45,13 +39,10 @@ from service.api import (
 )
 from service.api.authentication import Authentication
 from service.api.express import Express
-from service.api.guards.connections import SWEEP_S, Patience, connection_class, make_descriptors, sweep
 from service.api.guards.guard import Guard
 from service.api.guards.proxies import Proxies
 from service.api.guards.rates import Limits, Rates, Strangers
 from service.api.guards.sites import Sites
-from service.api.guards.tls import server_context
-from service.api.leaving import Leaving
 from service.api.metrics_routes import Scrapers, Scraping
 from service.api.observation import Observation
 from service.artifacts.opening import open_store
@@ -69,10 +60,8 @@ from service.outbound.sender import Sender
 from service.settings import ServiceSettings
 from service.store import migrations
 from service.store.clock import ServerClock
-from service.store.engine import connect, is_shared, parse_url, write
+from service.store.engine import connect, is_shared
 from service.store.leadership import Leadership
-from service.store.sole import alone
-from service.use_cases import identity
 from service.use_cases.clearing import Kept
 from service.use_cases.keeping import Keeper
 from service.use_cases.readiness import Readiness
@@ -84,8 +73,6 @@ from service.web.live.hub import Hub
 from service.web.login import new_attempts
 from service.web.routes import router as web_router
 from service.web.sign_on import CALLBACK
-
-_log = structlog.get_logger(__name__)
 
 _API_PREFIX = "/api/v1"
 _API_ROUTES = (
@@ -103,15 +90,7 @@ _API_ROUTES = (
     token_routes,
     audit_routes,
 )
-_SHUTDOWN_S = 5
-_TICKS_PER_SWEEP = round(SWEEP_S / 0.1)
 _LEADER_PAUSE_S = 1.0
-# Longer than workers keep an idle connection, so that it is not closed just when one of them uses it.
-_KEEP_ALIVE_S = 75
-_READABLE = (
-    "tokens and results travel over the network so that others can read them; give --tls-cert and --tls-key, or put a "
-    "proxy with TLS in front and name its address in CAVIAR_TRUSTED_PROXIES"
-)
 # Answers to workers are shorter and stay as they are.
 _MIN_COMPRESSED_BYTES = 4096
 _COMPRESS_LEVEL = 4
@@ -310,140 +289,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.close)
         if app.state.traces is not None:
             await asyncio.to_thread(app.state.traces.close)
-
-
-def prepare(settings: ServiceSettings) -> str | None:
-    """Upgrade the database and see to it that somebody can sign in.
-
-    The administrator's token is the one of the settings, else the one that this user keeps in a file; without either,
-    a new one is made and kept there, readable by its owner only.
-
-    Returns:
-        A token that was made just now, to be shown once; None otherwise.
-    Raises:
-        InvalidRequest: The database address or the token cannot be used, or the service would be reachable from other
-            machines by a token that nobody has chosen or seen.
-    """
-    migrations.upgrade(settings.database_url)
-    given = settings.token.get_secret_value() if settings.token else None
-    kept = settings.token_path.read_text().strip() if settings.token_path.is_file() else None
-    if not (given or kept) and not settings.is_loopback:
-        field = FieldError(
-            field="host",
-            received=settings.host,
-            expected="an address of this machine only, such as 127.0.0.1, as long as there is no access token; "
-            f"set CAVIAR_TOKEN (at least {identity.MIN_TOKEN_LENGTH} characters) to listen on others",
-        )
-        raise InvalidRequest("the service will not listen for other machines without an access token", errors=[field])
-    made = None if given or kept else identity.new_secret()
-    engine = connect(settings.database_url)
-    try:
-        with write(engine, utc_now()) as tx:
-            identity.ensure_access(tx, given or kept or str(made))
-    finally:
-        engine.dispose()
-    if made:
-        write_token(made)
-    return made
-
-
-class _Server(uvicorn.Server):
-    """A server whose endless streams end when it is asked to stop; otherwise they would hold up the shutdown."""
-
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
-        self._service = service
-
-    async def on_tick(self, counter: int) -> bool:
-        # It is called ten times a second.
-        if counter % _TICKS_PER_SWEEP == 0:
-            sweep(self.server_state.connections, asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._service.feed.close_soon()
-        super().handle_exit(sig, frame)
-
-
-def _patience(settings: ServiceSettings) -> Patience:
-    return Patience(
-        head_s=settings.client_timeout_s,
-        body_s=settings.client_timeout_s,
-        max_connections=make_descriptors(settings.max_connections),
-    )
-
-
-def run(settings: ServiceSettings, *, clock: Clock | None = None) -> int:
-    """Serve until SIGTERM or SIGINT.
-
-    Args:
-        settings: Of the process.
-        clock: As for `create_app`.
-    Returns:
-        Exit status: 0 after a graceful end.
-    Raises:
-        InvalidRequest: The settings cannot be used.
-        StateConflict: Another process serves this SQLite file.
-    """
-    with alone(settings.database_url):
-        announce(settings)
-        return _serve(settings, clock)
-
-
-def run_one(settings: ServiceSettings, descriptors: Sequence[int], number: int) -> int:
-    """Serve as one of several processes, for which `announce` was called; else as `run`.
-
-    Args:
-        settings: Of all of them.
-        descriptors: Of the sockets to listen on.
-        number: Which of them this is.
-    """
-    logs.configure(settings.log_level, settings.log_format, process=number)
-    return _serve(settings, sockets=[socket.socket(fileno=descriptor) for descriptor in descriptors])
-
-
-def announce(settings: ServiceSettings) -> None:
-    """Prepare the database, and say where the service can be reached.
-
-    Raises:
-        InvalidRequest: The settings cannot be used.
-    """
-    logs.configure(settings.log_level, settings.log_format)
-    if settings.processes > 1 and parse_url(settings.database_url).drivername == "sqlite":
-        expected = "1 with SQLite, which one process serves; set CAVIAR_DATABASE_URL to a Postgres database for more"
-        field = FieldError(field="processes", received=settings.processes, expected=expected)
-        raise InvalidRequest("several processes cannot share the database", errors=[field])
-    tls = server_context(settings.tls_cert, settings.tls_key)
-    # What is missing is said before anything begins.
-    sign_on_of(settings)
-    made = prepare(settings)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{'http' if tls is None else 'https'}://{host}:{settings.port}"
-    if tls is None and not settings.is_loopback and not settings.proxy_networks:
-        _log.warning("service.readable", address=address, reason=_READABLE)
-    _log.info("service.starting", address=address, database=parse_url(settings.database_url).render_as_string())
-    # The link is printed once, at the first start; `caviar token link` prints it again.
-    sys.stdout.write(f"Sign in at {address}/login?token={made}\n" if made else f"Serving at {address}\n")
-    sys.stdout.flush()
-
-
-def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: list[socket.socket] | None = None) -> int:
-    app = create_app(settings, clock=clock)
-    tls = server_context(settings.tls_cert, settings.tls_key)
-    config = uvicorn.Config(
-        Leaving(app),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        server_header=False,
-        http=connection_class(_patience(settings)),
-        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
-        # The guard believes proxies itself, and only those that the operator names.
-        proxy_headers=False,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-    )
-    server = _Server(config, app.state.service)
-    server.run(sockets=sockets)
-    return 0 if server.started else 1

@@ -28,7 +28,7 @@ def serve(
     """Run the service: it takes studies, hands trials to workers and shows the leaderboard."""
     end_with_parent(end_with)
     settings = options.optional_module("service.settings", "service")
-    service = options.optional_module("service.app", "service")
+    service = options.optional_module("service.serving", "service")
     chosen = options.given(
         database_url=database,
         host=host,

@@ -16,7 +16,8 @@ import uvicorn
 from playwright.sync_api import Browser, Page
 from pydantic import SecretStr
 
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 from tests.browser.chromium import Watch, page_of, running, sync_playwright
 from tests.service.web.trials import ScriptedWorker

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 from caviar import Client
 from caviar.cli.machine import free_port
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 from tests.caviar.processes import read_until, running
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service import app
+from service import app, serving
 from service.settings import ServiceSettings
 from service.store.clock import ServerClock
 from service.store.engine import Engine
@@ -27,4 +27,4 @@ def serve(clock: Path) -> int:
     vars(app)["ServerClock"] = server_clock
     settings = ServiceSettings()
     is_shared = settings.database_url.startswith("postgresql")
-    return app.run(settings, clock=None if is_shared else movable.moved(utc_now))
+    return serving.run(settings, clock=None if is_shared else movable.moved(utc_now))

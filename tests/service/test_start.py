@@ -11,7 +11,8 @@ from pydantic import SecretStr, ValidationError
 
 from caviar import credentials
 from caviar.contract.errors import InvalidRequest
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 
 

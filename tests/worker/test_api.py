@@ -33,7 +33,8 @@ from caviar.contract.messages import (
     Report,
 )
 from caviar.contract.states import Decision, Outcome, TrialState
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 from tests.worker.wire import TOKEN, Service, measurement
 from worker.api import BrokenOff, WorkerApi

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from service.api.authentication import COOKIE
 from service.api.examples import BODIES
-from service.app import create_app, prepare
+from service.app import create_app
 from service.domain.principal import Origin
+from service.serving import prepare
 from service.settings import ServiceSettings
 from service.use_cases import identity
 from tests.service.api.conftest import TOKEN

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 from tests.service.metrics.scrape import scrape, value
 from tests.service.protocol.wire import LEASE_TTL_S, Wire

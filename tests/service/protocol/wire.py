@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app, prepare
+from service.app import create_app
 from service.domain.principal import SYSTEM
 from service.loops.clockwork import Clockwork
 from service.loops.courier import Courier
 from service.loops.sweeper import Sweeper
+from service.serving import prepare
 from service.settings import ServiceSettings
 
 TOKEN = "a-token-for-tests-only"

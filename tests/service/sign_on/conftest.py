@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from service.app import create_app, prepare, sign_on_of
+from service.app import create_app, sign_on_of
+from service.serving import prepare
 from service.settings import ServiceSettings
 from service.web.login import new_attempts
 from tests.service.sign_on.issuer import CLIENT_ID, CLIENT_SECRET, Issuer, issuing

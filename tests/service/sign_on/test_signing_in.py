@@ -15,7 +15,7 @@ from joserfc.jwk import RSAKey
 
 from caviar.contract.errors import InvalidRequest
 from service.api.authentication import COOKIE
-from service.app import announce
+from service.serving import announce
 from service.settings import ServiceSettings
 from service.use_cases.identity import form_token
 from tests.service.sign_on.conftest import Person, query

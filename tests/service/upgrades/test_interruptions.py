@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import inspect
 
 from caviar.contract.errors import InvalidRequest
-from service.app import prepare
+from service.serving import prepare
 from service.settings import ServiceSettings
 from service.store import migrations
 from service.store.engine import begun, connect

@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 from service.use_cases.identity import form_token
 from tests.service.web.trials import ScriptedWorker

@@ -23,7 +23,8 @@ from caviar import Client
 from caviar.contract.errors import InvalidRequest, Unavailable
 from service.api.guards.connections import Patience, connection_class
 from service.api.guards.tls import server_context
-from service.app import create_app, prepare
+from service.app import create_app
+from service.serving import prepare
 from service.settings import ServiceSettings
 from tests.service.api.conftest import TOKEN
 from worker.line import Line, LineError
