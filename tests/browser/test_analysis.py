@@ -231,3 +231,13 @@ def test_a_phone_scrolls_nothing_sideways_and_nobody_is_shut_out(open_page: Open
             # The rest of the frame is looked at by the tests of all pages.
             found = Axe().run(page, context="main")
             assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_study_without_trials_has_a_form_that_is_sent(open_page: Opened, worker: ScriptedWorker, study: str) -> None:
+    worker.submit(study)
+    page, _ = open_page()
+    page.goto(f"/studies/{study}/analysis")
+    expect(page.locator("#parallel .empty")).to_contain_text("No trial has a value yet")
+    page.get_by_label("Hide pruned").check()
+    page.locator("#apply").click()
+    expect(page).to_have_url(re.compile("hide=pruned"))

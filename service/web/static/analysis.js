@@ -147,7 +147,7 @@ function insides() {
     narrowed.every(([field, range, column]) => field.accepts(column[row], range)));
 }
 
-const stage = new Parallel(picture?.querySelector(".stage") ?? document.createElement("div"), {
+const stage = picture && new Parallel(picture.querySelector(".stage"), {
   onMark: (name, low, high) => {
     fields.find((field) => field.name === name).set(low, high);
     changed();
@@ -246,25 +246,30 @@ async function start() {
   document.getElementById("axes-menu").hidden = false;
   document.getElementById("apply").hidden = true;
   table.dataset.fragment = section.dataset.selection + encoded(query());
+  listen();
   changed();
 }
 
-table.addEventListener("caviar:swapped", renew);
-form.addEventListener("input", changed);
-form.addEventListener("submit", (event) => event.preventDefault());
-for (const [name, names] of [["all", null], ["none", []]]) {
-  form.querySelector(`[data-${name}]`).addEventListener("click", () => (chooseAxes(names), changed()));
+// Without lines to draw, the form is one that is sent.
+function listen() {
+  table.addEventListener("caviar:swapped", renew);
+  form.addEventListener("input", changed);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  for (const [name, names] of [["all", null], ["none", []]]) {
+    form.querySelector(`[data-${name}]`).addEventListener("click", () => (chooseAxes(names), changed()));
+  }
+  document.getElementById("clear").addEventListener("click", (event) => {
+    event.preventDefault();
+    fields.forEach((field) => (field.scale ? field.set(null) : field.boxes.forEach((box) => (box.checked = true))));
+    slider.value = 100;
+    pruned.checked = false;
+    changed();
+  });
+  table.addEventListener("pointerover", (event) => {
+    const id = Number(event.target.closest("[data-trial]")?.dataset.trial);
+    stage.point(points.trial_ids.indexOf(id));
+  });
+  table.addEventListener("pointerleave", () => stage.point(-1));
 }
-document.getElementById("clear").addEventListener("click", (event) => {
-  event.preventDefault();
-  fields.forEach((field) => (field.scale ? field.set(null) : field.boxes.forEach((box) => (box.checked = true))));
-  slider.value = 100;
-  pruned.checked = false;
-  changed();
-});
-table.addEventListener("pointerover", (event) => {
-  const id = Number(event.target.closest("[data-trial]")?.dataset.trial);
-  stage.point(points ? points.trial_ids.indexOf(id) : -1);
-});
-table.addEventListener("pointerleave", () => stage.point(-1));
+
 if (picture) start();
