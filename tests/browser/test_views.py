@@ -42,10 +42,10 @@ def http(origin: str) -> Iterator[httpx2.Client]:
 @pytest.fixture(scope="module")
 def paths(http: httpx2.Client, database: str) -> dict[str, str]:
     """Address of every page."""
-    make_up(database)
+    webhooks = make_up(database)
     board = f"/api/v1/studies/{STUDY}/leaderboard"
     best, failed = (http.get(board, params=query).json()["items"][0]["trial_id"] for query in ({}, {"state": "failed"}))
-    return {name: path.format(best=best, failed=failed) for name, path in VIEWS.items()}
+    return {name: path.format(best=best, failed=failed, **webhooks) for name, path in VIEWS.items()}
 
 
 def settled(page: Page, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Every page by name, and a made-up study that has something to show on each."""
+"""Every page by name, and made-up studies, people and webhooks that have something to show on each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from benchmarks.synthetic import make
 from service.store.engine import connect
+from tests.browser.furnishing import furnish
 
 STUDY, OTHER = "made-up", "made-up-too"
 NUM_TRIALS = 240
@@ -33,17 +34,33 @@ VIEWS = {
     "failed trial": "/trials/{failed}",
     "cloning a trial": "/trials/{best}/clone",
     "workers": "/workers",
+    "tokens": "/tokens",
+    "share links": f"/studies/{STUDY}/shares",
+    "no share links": f"/studies/{OTHER}/shares",
+    "audit log": "/audit",
+    "audit log, filtered": "/audit?action=token.create&since=2020-01-01",
+    "audit log, nothing found": "/audit?actor=nobody",
+    "you": "/session",
+    "webhooks": "/webhooks",
+    "webhook": "/webhooks/{busy}",
+    "webhook that is off": "/webhooks/{off}",
+    "webhook without deliveries": "/webhooks/{new}",
     "sign in": "/login",
     "lost": "/nowhere",
 }
-"""Addresses of all pages; `{best}` and `{failed}` are trials of the study."""
+"""Addresses of all pages; `{best}` and `{failed}` are trials of the study, `{busy}`, `{off}` and `{new}` webhooks."""
 
 
-def make_up(database_url: str) -> None:
-    """Write the two studies to a database with the tables of this version."""
+def make_up(database_url: str) -> dict[str, int]:
+    """Write the two studies, and what people leave behind, to a database that a service has begun with.
+
+    Returns:
+        Ids of the webhooks.
+    """
     engine = connect(database_url)
     try:
         for seed, name in enumerate((STUDY, OTHER)):
             make(engine, name=name, num_trials=NUM_TRIALS, seed=seed, now=datetime.now(UTC))
+        return furnish(database_url, STUDY)
     finally:
         engine.dispose()
