@@ -221,6 +221,8 @@ def _terms(settings: ServiceSettings) -> dict[Kept, timedelta]:
         Kept.EVENTS: settings.keep_events_days,
         Kept.WORKERS: settings.keep_workers_days,
         Kept.AUDIT: settings.keep_audit_days,
+        # The audit log names them.
+        Kept.TOKENS: settings.keep_audit_days,
         Kept.LOGS: settings.keep_logs_days,
     }
     return {Kept.SESSIONS: timedelta()} | {kept: timedelta(days=term) for kept, term in days.items() if term}

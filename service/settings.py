@@ -200,7 +200,7 @@ class ServiceSettings(BaseSettings):
         default=730.0,
         ge=0,
         le=36_500.0,
-        description="Days for which entries of the audit log are kept; 0 for ever.",
+        description="Days for which the audit log, and tokens that are no longer valid, are kept; 0 for ever.",
     )
     keep_logs_days: float = Field(
         default=0.0,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import and_, delete, func, or_, select, tuple_, update
 
 from service.domain.principal import Kind
 from service.store.schema import attempts, events, leases, studies, tokens, workers
 from service.store.transaction import Transaction
+
+_others = tokens.alias("others")
 
 
 def remove_events(tx: Transaction, before: datetime, limit: int) -> int:
@@ -45,4 +47,17 @@ def remove_log_tails(tx: Transaction, before: datetime, limit: int) -> int:
 def remove_sessions(tx: Transaction, before: datetime, limit: int) -> int:
     """Remove the sessions of browsers that expired before a time, and tell how many that were."""
     old = select(tokens.c.id).where(tokens.c.kind == Kind.SESSION, tokens.c.expires_at < before).limit(limit)
+    return int(tx.write(delete(tokens).where(tokens.c.id.in_(old))).rowcount)
+
+
+def remove_tokens(tx: Transaction, before: datetime, limit: int) -> int:
+    """Remove the tokens and share links that expired or were revoked before a time, and tell how many that were."""
+    is_over = or_(tokens.c.expires_at < before, tokens.c.revoked_at < before)
+    # The one of the settings, which nobody made, stays.
+    is_made = and_(tokens.c.kind != Kind.SESSION, tokens.c.created_by.is_not(None))
+    # A session is valid only as long as its token is, which is looked up.
+    has_sessions = select(_others.c.id).where(_others.c.parent_id == tokens.c.id).exists()
+    # SQLite gives the number of a newest row that is gone to the next one, but others know a token by its number.
+    newest = select(func.max(_others.c.id)).where(_others.c.kind != Kind.SESSION).scalar_subquery()
+    old = select(tokens.c.id).where(is_made, is_over, ~has_sessions, tokens.c.id < newest).limit(limit)
     return int(tx.write(delete(tokens).where(tokens.c.id.in_(old))).rowcount)

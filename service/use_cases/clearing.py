@@ -22,6 +22,7 @@ class Kept(StrEnum):
         AUDIT: Entries of the audit log.
         LOGS: The last lines of each attempt, from its end.
         SESSIONS: Sessions of browsers, from the time that they are no longer valid.
+        TOKENS: Tokens and share links, from the time that they are no longer valid.
     """
 
     EVENTS = "events"
@@ -29,6 +30,7 @@ class Kept(StrEnum):
     AUDIT = "audit"
     LOGS = "logs"
     SESSIONS = "sessions"
+    TOKENS = "tokens"
 
 
 _REMOVE: Mapping[Kept, Callable[[Transaction, datetime, int], int]] = {
@@ -37,6 +39,7 @@ _REMOVE: Mapping[Kept, Callable[[Transaction, datetime, int], int]] = {
     Kept.AUDIT: auditing.remove_old,
     Kept.LOGS: old_rows.remove_log_tails,
     Kept.SESSIONS: old_rows.remove_sessions,
+    Kept.TOKENS: old_rows.remove_tokens,
 }
 
 

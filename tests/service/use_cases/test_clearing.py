@@ -145,6 +145,31 @@ def test_the_oldest_entries_of_the_audit_log_go(lab: Lab, monkeypatch: pytest.Mo
         assert list(tx.read(select(audit.c.object)).scalars()) == ["study:young"]
 
 
+def test_tokens_and_links_go_once_they_have_let_nobody_in_for_long(lab: Lab) -> None:
+    def add(tx: Transaction) -> None:
+        def made(digest: str, hours: float, kind: str = "access", parent_id: int | None = None) -> int:
+            end = tx.now + timedelta(hours=hours)
+            more: dict[str, Any] = {"kind": kind, "parent_id": parent_id, "expires_at": end}
+            return tokens.add(tx, role="viewer", name="bea", digest=f"bea-{digest}", created_by="admin", **more)
+
+        for kind in ("access", "share"):
+            made(f"{kind}-short", 1, kind)
+            made(f"{kind}-long", 1000, kind)
+            tokens.change(tx, made(f"{kind}-revoked", 1000, kind), revoked_at=tx.now)
+        made("session", 1000, "session", made("with-session", 1))
+        made("newest", 1)
+
+    lab.wire.service.write(add)
+    _pass_days(lab, 1)
+    assert _clear(lab, Kept.TOKENS) == []
+    _pass_days(lab, 0.5)
+    assert _clear(lab, Kept.TOKENS) == [4]
+    with lab.wire.service.reading() as tx:
+        left = set(tx.read(select(token_rows.c.secret_digest).where(token_rows.c.name == "bea")).scalars())
+    assert left == {f"bea-{one}" for one in ("access-long", "share-long", "session", "with-session", "newest")}
+    assert lab.wire.get("/whoami")["role"] == "admin"
+
+
 def test_sessions_go_once_they_have_expired_and_tokens_stay(lab: Lab) -> None:
     def add(tx: Transaction) -> None:
         for kind in ("session", "access"):
