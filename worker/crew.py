@@ -16,6 +16,7 @@ from worker.desk import Desk
 from worker.dispatching import Dispatch
 from worker.events import Fetched, SlotExited, SlotSaid
 from worker.flapping import QUICK_S
+from worker.logs import naming
 from worker.memory import MachineMemory
 from worker.outbox import Outbox
 from worker.placing import Placing
@@ -208,7 +209,8 @@ class Crew:
         elif isinstance(message, (Started, Stale, EpochDone, Ended)):
             run = place.run
             if run is not None and message.lease == run.lease:
-                self._hear_of(place, run, message)
+                with naming(run.assignment):
+                    self._hear_of(place, run, message)
 
     def _hear_of(self, place: Place, run: Run, message: Started | Stale | EpochDone | Ended) -> None:
         if isinstance(message, Started):
@@ -241,6 +243,11 @@ class Crew:
         place = self._places[event.slot]
         if not place.is_present(event.process_id):
             return
+        with naming(None if place.run is None else place.run.assignment):
+            self._bury(place, event)
+        self._renew(place)
+
+    def _bury(self, place: Place, event: SlotExited) -> None:
         error = crash(event.status, event.last_words)
         if not place.is_killed:
             _log.error("training_process_died", slot=place.index, reason=place.broken or error.message)
@@ -253,7 +260,6 @@ class Crew:
         elif place.run is None or not place.run.is_started:
             detail = f"{place.killed_for or error.message}, while it trained nothing"
             self._pause(place, place.guard.fail(self._clock(), detail))
-        self._renew(place)
 
     def _not_started(self, place: Place, error: TrainingError) -> None:
         place.num_failed_starts += 1

@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Desk:
-    """Turns what trainings say into measurements and endings; used by one thread only.
+    """Turns what trainings say into measurements and endings; used by one thread only, whose log names the trial.
 
     Attributes:
         tray: Where they go.
@@ -28,15 +28,14 @@ class Desk:
 
     def measured(self, place: Place, run: Run, done: EpochDone) -> None:
         """Report an epoch; the first one of an attempt tells what it is trained with."""
-        trial_id = run.assignment.trial_id
         if done.checkpoint_error is not None and not run.is_warned:
             run.is_warned = True
-            _log.warning("checkpoint_not_kept", trial_id=trial_id, epoch=done.epoch, detail=done.checkpoint_error)
+            _log.warning("checkpoint_not_kept", epoch=done.epoch, detail=done.checkpoint_error)
         run.num_epochs += 1
         if not run.is_gone:
             self.tray.put(
                 Measurement(
-                    trial_id=trial_id,
+                    trial_id=run.assignment.trial_id,
                     lease=run.lease,
                     epoch=done.epoch,
                     metrics=done.metrics,
@@ -52,13 +51,7 @@ class Desk:
         if run.is_gone:
             return
         if error is not None:
-            _log.warning(
-                "training_failed",
-                trial_id=run.assignment.trial_id,
-                outcome=outcome,
-                kind=error.kind,
-                detail=error.message,
-            )
+            _log.warning("training_failed", outcome=outcome, kind=error.kind, detail=error.message)
         peaks = {
             "is_alone": run.is_alone,
             "peak_memory_bytes": run.peak_memory_bytes,
@@ -71,8 +64,8 @@ class Desk:
     def stopped(self, run: Run, missing_checkpoint: str | None) -> None:
         """Give back a trial whose training has ended because it was asked to, or that could not go on here."""
         if missing_checkpoint is not None:
-            trial_id, epoch = run.assignment.trial_id, run.assignment.first_epoch - 1
-            _log.warning("checkpoint_missing", trial_id=trial_id, epoch=epoch, detail=missing_checkpoint)
+            epoch = run.assignment.first_epoch - 1
+            _log.warning("checkpoint_missing", epoch=epoch, detail=missing_checkpoint)
         self.tray.end(Release(lease=run.lease, is_checkpoint_missing=missing_checkpoint is not None))
 
     def given_back(self, lease: str, *, is_checkpoint_missing: bool = False) -> None:

@@ -10,6 +10,7 @@ import structlog
 from caviar.contract.messages import Assignment
 from worker.desk import Desk
 from worker.events import Fetched
+from worker.logs import naming
 from worker.placing import Placing, SlotView
 from worker.runs import Place, Run
 from worker.watching import Watch
@@ -80,8 +81,8 @@ class Dispatch:
         lease = event.assignment.lease
         self._fetching.discard(lease)
         if event.problem is not None and any(waiting.lease == lease for waiting in self._queue):
-            trial_id, epoch = event.assignment.trial_id, event.assignment.first_epoch - 1
-            _log.warning("checkpoint_missing", trial_id=trial_id, epoch=epoch, detail=event.problem)
+            with naming(event.assignment):
+                _log.warning("checkpoint_missing", epoch=event.assignment.first_epoch - 1, detail=event.problem)
             self.drop(lease)
             self._desk.given_back(lease, is_checkpoint_missing=event.is_lost)
 
@@ -121,7 +122,8 @@ class Dispatch:
             if index is not None:
                 self._begin(self._places[index], assignment)
             elif is_here and self._waited_s(assignment) >= _LONGEST_WAIT_S:
-                _log.warning("no_room", trial_id=assignment.trial_id, waited_s=_LONGEST_WAIT_S)
+                with naming(assignment):
+                    _log.warning("no_room", waited_s=_LONGEST_WAIT_S)
                 self._desk.given_back(assignment.lease)
             else:
                 self._queue.append(assignment)
@@ -154,13 +156,6 @@ class Dispatch:
         run = Run(assignment, self._clock(), log_start=place.slot.mark_log(), is_alone=not others)
         place.run = run
         self._watch.begin(run)
-        _log.info(
-            "training",
-            study=assignment.study,
-            trial_id=assignment.trial_id,
-            number=assignment.number,
-            attempt=assignment.attempt,
-            slot=place.index,
-            params=assignment.params,
-        )
+        with naming(assignment):
+            _log.info("training", slot=place.index, params=assignment.params)
         place.slot.train(assignment)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from contextlib import AbstractContextManager
 from typing import TextIO, cast
 
 import structlog
 
+from caviar.contract.messages import Assignment
 from caviar.showing import show
 
 
@@ -38,6 +40,22 @@ def configure(level: str, worker: str) -> None:
     )
     # Threads begin with empty contexts, so the name travels with the configuration.
     structlog.configure(processors=[_Bind(worker), *structlog.get_config()["processors"]])
+
+
+def naming(assignment: Assignment | None) -> AbstractContextManager[None]:
+    """While it lasts, every line of this thread names a trial: its study, its numbers and its attempt.
+
+    Args:
+        assignment: The trial; None for none.
+    """
+    if assignment is None:
+        return contextlib.nullcontext()
+    return structlog.contextvars.bound_contextvars(
+        study=assignment.study,
+        trial_id=assignment.trial_id,
+        number=assignment.number,
+        attempt=assignment.attempt,
+    )
 
 
 def steady(stream: TextIO) -> TextIO:

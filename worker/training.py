@@ -22,7 +22,7 @@ from caviar.contract.messages import Assignment
 from worker.channel import Broken, Channel, Ended, Message, Ready, Setup, Stale, Started, Stop, Train
 from worker.circumstances import Circumstances, DeviceMissing, circumstances, versions
 from worker.cores import pin
-from worker.logs import steady
+from worker.logs import naming, steady
 from worker.memory import MachineMemory
 from worker.objectives.errors import LoadError
 from worker.slot import TRACE_SIGNAL
@@ -114,7 +114,8 @@ def serve(channel: Channel, setup: Setup, orders: Orders) -> None:
             # A device that fails now is not the trial's fault, as long as it has not started.
             here.begin()
             tell(Started(lease=assignment.lease, code_version=catalogue.code_version(name)))
-            train(assignment, orders, trainer, here, tell)
+            with naming(assignment):
+                train(assignment, orders, trainer, here, tell)
 
 
 def train(

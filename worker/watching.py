@@ -11,6 +11,7 @@ import structlog
 
 from caviar.contract.messages import TrainingError
 from caviar.contract.states import Outcome
+from worker.logs import naming
 from worker.memory import MachineMemory
 from worker.runs import Place, Run, Verdict
 
@@ -170,8 +171,8 @@ class Watch:
 
 
 def _kill(place: Place, verdict: Verdict, reason: str, *, should_rest: bool = False) -> None:
-    trial_id = None if place.run is None else place.run.assignment.trial_id
-    _log.error("training_killed", trial_id=trial_id, slot=place.index, reason=reason)
+    with naming(None if place.run is None else place.run.assignment):
+        _log.error("training_killed", slot=place.index, reason=reason)
     place.kill(reason, verdict, should_rest=should_rest)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from caviar.contract.messages import Checkpoint, Finish, Release
@@ -57,6 +58,18 @@ def test_epochs_and_the_end_go_to_the_outbox(yard: Yard) -> None:
     assert isinstance(finish, Finish)
     assert (finish.lease, finish.outcome, finish.error) == (lease, Outcome.COMPLETE, None)
     assert yard.crew.is_idle
+
+
+def test_what_is_logged_of_a_training_names_its_trial(yard: Yard) -> None:
+    yard.ready(0)
+    with capture_logs(processors=[merge_contextvars]) as logged:
+        lease = yard.give(7)
+        yard.say(0, EpochDone(lease=lease, epoch=1, metrics={"val_loss": 0.5}, elapsed_s=1.0, checkpoint_error="full"))
+        yard.crew.bury(SlotExited(0, yard.slots[0].process_id, 1, ""))
+    told = {entry["event"]: entry for entry in logged if "trial_id" in entry}
+    assert set(told) == {"training", "checkpoint_not_kept", "training_process_died", "training_failed"}
+    for entry in told.values():
+        assert (entry["study"], entry["trial_id"], entry["number"], entry["attempt"]) == ("tests", 7, 6, 1)
 
 
 def test_a_training_that_stopped_because_it_was_asked_to_is_released(yard: Yard) -> None:

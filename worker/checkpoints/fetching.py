@@ -15,6 +15,7 @@ from worker.backoff import Backoff
 from worker.checkpoints.errors import CheckpointBroken, CheckpointUnusable
 from worker.checkpoints.shelf import Shelf
 from worker.events import Fetched
+from worker.logs import naming
 from worker.outbox import Outbox
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +68,8 @@ class Fetcher:
         try:
             event = self._fetched(assignment)
         except Exception as error:  # noqa: BLE001 - the trial would stay held for ever
-            _log.exception("fetch_crashed", trial_id=assignment.trial_id)
+            with naming(assignment):
+                _log.exception("fetch_crashed")
             event = Fetched(assignment, f"{type(error).__name__}: {error}")
         self._emit(event)
 
@@ -100,7 +102,8 @@ class Fetcher:
             else:
                 return Fetched(assignment)
             wait_s = backoff.next_s()
-            _log.warning("download_again", trial_id=assignment.trial_id, wait_s=round(wait_s, 2), detail=detail)
+            with naming(assignment):
+                _log.warning("download_again", wait_s=round(wait_s, 2), detail=detail)
             self._stopping.wait(wait_s)
         return Fetched(assignment, "it is not wanted any more")
 
@@ -122,5 +125,6 @@ class Fetcher:
                 )
         self._shelf.mark(trial_id, epoch, found.hexdigest())
         self._shelf.has(trial_id, epoch, None)
-        _log.info("checkpoint_downloaded", trial_id=trial_id, epoch=epoch)
+        with naming(assignment):
+            _log.info("checkpoint_downloaded", epoch=epoch)
         self._shelf.trim(self._outbox.trials())

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from caviar.contract.messages import Assignment, Checkpoint
@@ -124,9 +125,9 @@ def test_a_damaged_checkpoint_is_lost_and_leaves_nothing(service: Service, desk:
 def test_it_tries_until_the_service_is_back(service: Service, desk: Desk) -> None:
     service.trials[1].checkpoints[3] = FILE
     service.is_away = True
-    with capture_logs() as logged:
+    with capture_logs(processors=[merge_contextvars]) as logged:
         given = desk.begin()
-        wait_until(lambda: any(entry["event"] == "download_again" for entry in logged))
+        wait_until(lambda: any(entry["event"] == "download_again" and entry["trial_id"] == 1 for entry in logged))
         service.is_away = False
         assert desk.end() == Fetched(given)
 
