@@ -12,7 +12,7 @@ from rich.table import Table
 from caviar import Client
 from caviar.cli import options
 from caviar.cli.console import CommandFailed, Line, hand_over, out, say
-from caviar.contract.webhooks import DeliveryState, DeliveryView, WebhookEvent, WebhookView
+from caviar.contract.webhooks import DeliveryState, DeliveryView, SecretShown, WebhookEvent, WebhookView
 
 app = typer.Typer(
     no_args_is_help=True, help="Tell other services of new best values, ends, failures and stagnation of studies."
@@ -20,6 +20,10 @@ app = typer.Typer(
 
 _Id = Annotated[int, typer.Argument(metavar="ID", help="Id of a webhook.", min=1)]
 _DeliveryId = Annotated[int, typer.Argument(metavar="DELIVERY", help="Id of a delivery.", min=1)]
+_Secret = Annotated[
+    str | None,
+    typer.Option("--secret", envvar="CAVIAR_WEBHOOK_SECRET", show_default=False, help="whsec_…. Default: one is made."),
+]
 _EVENTS = [event.value for event in WebhookEvent if event is not WebhookEvent.PING]
 _WAIT_S = 20.0
 _POLL_S = 0.25
@@ -39,12 +43,7 @@ def create(
         list[str] | None,
         typer.Option("--study", help="Name of a study, or a beginning of names with a *; repeatable. Default: all."),
     ] = None,
-    secret: Annotated[
-        str | None,
-        typer.Option(
-            "--secret", envvar="CAVIAR_WEBHOOK_SECRET", show_default=False, help="whsec_…. Default: one is made."
-        ),
-    ] = None,
+    secret: _Secret = None,
     service: options.Url = None,
     token: options.Token = None,
 ) -> None:
@@ -59,9 +58,7 @@ def create(
     with Client(service, token) as client:
         made = client.webhooks.create({key: value for key, value in body.items() if value is not None})
     say(f"webhook {made.webhook.webhook_id} tells {made.webhook.url}")
-    if made.secret is not None:
-        say("Its secret, which is not shown again:")
-        say(made.secret)
+    _say_secret(made)
 
 
 @app.command("list")
@@ -83,6 +80,54 @@ def show(webhook: _Id, *, url: options.Url = None, token: options.Token = None) 
     """Print a webhook as JSON; its secret is never told."""
     with Client(url, token) as client:
         hand_over(client.webhooks.read(webhook).model_dump_json(indent=2) + "\n")
+
+
+@app.command()
+def edit(
+    webhook: _Id,
+    *,
+    name: Annotated[str | None, typer.Option("--name", help="For people.")] = None,
+    address: Annotated[str | None, typer.Option("--to", metavar="URL", help="Where to send to: https://….")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help=f"What to tell of, of {', '.join(_EVENTS)}; repeatable.")
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option("--study", help="Name of a study, or a beginning of names with a *; repeatable. * for all."),
+    ] = None,
+    is_active: Annotated[bool | None, typer.Option("--on/--off", help="Whether it is told anything.")] = None,
+    url: options.Url = None,
+    token: options.Token = None,
+) -> None:
+    """Change what is given of a webhook; the rest stays."""
+    given = {"name": name, "url": address, "events": event, "studies": study, "is_active": is_active}
+    changes: dict[str, Any] = {field: value for field, value in given.items() if value not in (None, [])}
+    if study == ["*"]:
+        changes["studies"] = None
+    if not changes:
+        raise CommandFailed("nothing to change; give --name, --to, --event, --study, --on or --off")
+    with Client(url, token) as client:
+        client.webhooks.edit(webhook, changes)
+    say(f"webhook {webhook} is changed")
+
+
+@app.command()
+def rotate(
+    webhook: _Id,
+    *,
+    secret: _Secret = None,
+    keep_s: Annotated[
+        float,
+        typer.Option("--keep-s", metavar="SECONDS", help="How long messages are signed with the old secret as well."),
+    ] = 86_400,
+    url: options.Url = None,
+    token: options.Token = None,
+) -> None:
+    """Give a webhook another secret and print it once, if it is made."""
+    with Client(url, token) as client:
+        made = client.webhooks.rotate(webhook, secret, keep_s=keep_s)
+    say(f"webhook {webhook} signs with another secret")
+    _say_secret(made)
 
 
 @app.command()
@@ -133,6 +178,12 @@ def redeliver(webhook: _Id, delivery: _DeliveryId, *, url: options.Url = None, t
     """Send a message once more, with the same id."""
     with Client(url, token) as client:
         say(_told(client.webhooks.redeliver(webhook, delivery)))
+
+
+def _say_secret(made: SecretShown) -> None:
+    if made.secret is not None:
+        say("Its secret, which is not shown again:")
+        say(made.secret)
 
 
 def _told(delivery: DeliveryView) -> str:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from caviar import Client, verify_webhook
 from caviar.cli import app, webhook
 from caviar.contract.errors import InvalidRequest, NotFound
+from caviar.contract.signatures import SignatureRefused
 from caviar.contract.webhooks import NewWebhook, WebhookEdit
 from tests.service.outbound.receiver import Receiver, answering, receiving
 
@@ -82,8 +83,44 @@ def test_a_ping_that_is_not_taken_fails(receiver: Receiver) -> None:
 
 
 @pytest.mark.usefixtures("commands")
+def test_an_edit_changes_what_is_given_and_nothing_else(receiver: Receiver) -> None:
+    said("create", receiver.url, "--study", "digits-*", "--name", "mine")
+    before = json.loads(said("show", "1"))
+    assert "webhook 1 is changed" in said("edit", "1", "--off")
+    assert "webhook 1 is changed" in said("edit", "1", "--name", "ours", "--event", "study_done")
+    shown = json.loads(said("show", "1"))
+    changed = {"name": "ours", "events": ["study_done"], "is_active": False, "updated_at": shown["updated_at"]}
+    assert shown == before | changed
+    said("edit", "1", "--study", "*", "--on", "--to", f"{receiver.url}/elsewhere")
+    shown = json.loads(said("show", "1"))
+    assert (shown["studies"], shown["is_active"], shown["url"]) == (None, True, f"{receiver.url}/elsewhere")
+    assert run("edit", "1").exit_code == 1
+
+
+@pytest.mark.usefixtures("commands")
+def test_messages_after_a_rotation_are_signed_by_both_secrets(receiver: Receiver) -> None:
+    former = said("create", receiver.url).strip().rsplit("\n", 1)[-1]
+    made = said("rotate", "1").strip().rsplit("\n", 1)[-1]
+    said("ping", "1")
+    for secret in (former, made):
+        verify_webhook(receiver.received[-1].headers, receiver.received[-1].body, secret)
+    assert SECRET not in said("rotate", "1", "--secret", SECRET, "--keep-s", "0")
+    said("ping", "1")
+    verify_webhook(receiver.received[-1].headers, receiver.received[-1].body, SECRET)
+    with pytest.raises(SignatureRefused):
+        verify_webhook(receiver.received[-1].headers, receiver.received[-1].body, made)
+
+
+@pytest.mark.usefixtures("commands")
 @pytest.mark.parametrize(
-    "words", [("create", "http://10.0.0.1"), ("show", "7"), ("create", "https://1.1.1.1", "--event", "x")]
+    "words",
+    [
+        ("create", "http://10.0.0.1"),
+        ("show", "7"),
+        ("create", "https://1.1.1.1", "--event", "x"),
+        ("edit", "7", "--on"),
+        ("rotate", "7"),
+    ],
 )
 def test_what_cannot_be_fails_with_a_reason(words: tuple[str, ...]) -> None:
     result = run(*words)
