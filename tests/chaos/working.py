@@ -15,14 +15,15 @@ from caviar.contract.views import ArtifactView
 from tests.chaos.diary import Diary
 from worker import main
 from worker.api import RETRIED, WorkerApi
+from worker.line import Line
 from worker.settings import WorkerSettings
 
 
 class DiaryApi(WorkerApi):
     """The worker's own client, which writes down what goes out before it does, and what came back."""
 
-    def __init__(self, client: httpx2.Client, diary: Diary) -> None:
-        super().__init__(client)
+    def __init__(self, client: httpx2.Client, line: Line | None = None, *, diary: Diary) -> None:
+        super().__init__(client, line)
         self._diary = diary
 
     def claim(self, worker_id: str, body: Claim) -> Claimed:
