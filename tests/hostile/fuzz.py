@@ -1,6 +1,6 @@
 """Fuzzing: each target gets hostile input for as long as told; the first answer that is not as it should be ends it.
 
-python -m tests.hostile.fuzz --minutes 10 [--target NAME] [--engine hypothesis]
+python -m tests.hostile.fuzz --minutes 10 [--target NAME] [--jobs 1] [--engine hypothesis]
 
 With `pip install -e '.[fuzz]'` atheris guides the input by the coverage of our code; without it Hypothesis draws it.
 What was found lies under .hypothesis/hostile and is tried first the next time.
@@ -14,6 +14,8 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,25 +100,30 @@ def _tell(name: str, number: int, seconds: float) -> None:
     sys.stdout.flush()
 
 
+def _fuzzed(name: str, minutes: float, engine: str) -> bool:
+    process = multiprocessing.get_context("spawn").Process(target=run, args=(name, minutes, engine))
+    process.start()
+    process.join(60 * minutes + _EXIT_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    return process.exitcode == 0
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Fuzz the targets one after the other, each in a process of its own; 0 if nothing was found."""
+    """Fuzz the targets, each in a process of its own; 0 if nothing was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0, help="for each target")
     parser.add_argument("--target", choices=names(), action="append", help="may be repeated; all by default")
+    parser.add_argument("--jobs", type=int, default=1, help="targets at a time, each of which takes a core")
     parser.add_argument("--engine", choices=("atheris", "hypothesis"), help="atheris where it is installed")
     asked = parser.parse_args(arguments)
     engine = asked.engine or ("atheris" if importlib.util.find_spec("atheris") else "hypothesis")
     _KEPT.mkdir(parents=True, exist_ok=True)
-    found = []
-    for name in asked.target or names():
-        process = multiprocessing.get_context("spawn").Process(target=run, args=(name, asked.minutes, engine))
-        process.start()
-        process.join(60 * asked.minutes + _EXIT_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        if process.exitcode != 0:
-            found.append(name)
+    targets = asked.target or names()
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        sound = pool.map(partial(_fuzzed, minutes=asked.minutes, engine=engine), targets)
+        found = [name for name, is_sound in zip(targets, sound, strict=True) if not is_sound]
     sys.stdout.write(f"found something: {', '.join(found)}\n" if found else f"nothing found, by {engine}\n")
     return 1 if found else 0
 
