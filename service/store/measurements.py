@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Result, bindparam, insert, select, update
 
+from service.store.bulk import Bulk
 from service.store.schema import measurements, trials
 from service.store.transaction import Record, Records, Transaction
 
-_INSERT = insert(measurements)
+_INSERT = Bulk(insert(measurements), *measurements.c.keys())
 _FIND = select(measurements).where(
     measurements.c.trial_id == bindparam("trial_id"),
     measurements.c.attempt == bindparam("attempt"),
@@ -51,7 +52,7 @@ def add(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
             grounds: `decision` and `evidence`.
     """
     if rows:
-        tx.write(_INSERT, [{**row, "reported_at": tx.now} for row in rows])
+        tx.write_all(_INSERT, [{**row, "reported_at": tx.now, "is_current": True} for row in rows])
 
 
 def supersede(tx: Transaction, trial_id: int, first_epoch: int) -> None:

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import ARRAY, BigInteger, String, bindparam, column, func, select, update
 from sqlalchemy.sql.selectable import Select
 
+from service.store.bulk import Bulk
 from service.store.schema import leases, studies, trials
 from service.store.transaction import Transaction
 
@@ -99,12 +100,17 @@ def _statement(is_sqlite: bool) -> Select[Any]:
 
 
 _STANDINGS = {is_sqlite: _statement(is_sqlite) for is_sqlite in (True, False)}
-_CHANGE = (
-    update(trials)
-    .where(trials.c.id == bindparam("trial"))
-    .values({name: bindparam(name) for name in ("value", "best_epoch", "num_epochs", "elapsed_s", "checkpoint_epoch")})
+_CHANGED = ("value", "best_epoch", "num_epochs", "elapsed_s", "checkpoint_epoch")
+_CHANGE = Bulk(
+    update(trials).where(trials.c.id == bindparam("trial")).values({name: bindparam(name) for name in _CHANGED}),
+    "trial",
+    *_CHANGED,
 )
-_RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
+_RENEW = Bulk(
+    update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until")),
+    "trial",
+    "until",
+)
 
 
 def read(tx: Transaction, trial_ids: Collection[int]) -> dict[int, Standing]:
@@ -143,6 +149,6 @@ def write(tx: Transaction, changed: Sequence[Standing], *, renewed: Collection[i
             }
             for one in changed
         ]
-        tx.write(_CHANGE, rows)
+        tx.write_all(_CHANGE, rows)
     if renewed:
-        tx.write(_RENEW, [{"trial": trial_id, "until": until} for trial_id in renewed])
+        tx.write_all(_RENEW, [{"trial": trial_id, "until": until} for trial_id in renewed])

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Row
 
 from service.domain.principal import Principal
 from service.store import notices, schema
+from service.store.bulk import Bulk
 
 Record = Row[Any]
 """A stored row, its columns as attributes."""
@@ -30,7 +31,7 @@ _ADVANCE = (
     )
     .returning(schema.studies.c.last_event_seq)
 )
-_INSERT_EVENTS = insert(schema.events)
+_INSERT_EVENTS = Bulk(insert(schema.events), "study_id", "seq", "kind", "at", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ class Transaction:
         self.num_writes += 1
         return self.connection.execute(statement, parameters)
 
+    def write_all(self, bulk: Bulk, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run an insert or update for many rows, at least one."""
+        self.num_writes += 1
+        bulk.run(self.connection, rows)
+
     def emit(self, study_id: int, kind: str, **data: JsonValue) -> None:
         """Add an event to the study's change feed."""
         self.num_writes += 1
@@ -130,7 +136,7 @@ class Transaction:
             events += [Event(study_id, first + i, kind, self.now, data) for i, (kind, data) in enumerate(items)]
         if events:
             rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]
-            self.connection.execute(_INSERT_EVENTS, rows)
+            _INSERT_EVENTS.run(self.connection, rows)
         self._notify(events)
         self._pending.clear()
         self._epochs.clear()

@@ -1,0 +1,130 @@
+"""Rows written in bulk are what SQLAlchemy would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from caviar.contract.states import Decision
+from service.store import schema
+from service.store.bulk import Bulk
+from service.store.engine import begun, connect
+
+MEASUREMENTS = schema.measurements
+NAMES = MEASUREMENTS.c.keys()
+NOW = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(ready_database_url: str) -> Iterator[Engine]:
+    made = connect(ready_database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def trial_id(engine: Engine) -> int:
+    """A trial to measure."""
+    study: dict[str, Any] = {
+        "name": "s", "spec": {}, "submitted_digest": "d", "state": "running", "created_at": NOW, "updated_at": NOW,
+    }  # fmt: skip
+    trial: dict[str, Any] = {"number": 0, "state": "running", "origin": "sampler", "params": {}, "created_at": NOW}
+    with begun(engine) as connection:
+        study_id = connection.execute(insert(schema.studies).values(study)).inserted_primary_key[0]  # type: ignore[index]
+        made = connection.execute(insert(schema.trials).values(trial | {"study_id": study_id, "as_of_seq": 0}))
+        found: int = made.inserted_primary_key[0]  # type: ignore[index]
+    return found
+
+
+def measured(trial_id: int, epoch: int, **changes: Any) -> dict[str, Any]:
+    row = {
+        "trial_id": trial_id,
+        "attempt": 1,
+        "epoch": epoch,
+        "value": 0.1 * epoch,
+        "metrics": {"val_loss": 0.1 * epoch, "\u00e9": 1e-300},
+        "elapsed_s": 1.5,
+        "reported_at": NOW,
+        "decision": None,
+        "evidence": None,
+        "is_current": True,
+    }
+    return row | changes
+
+
+def test_rows_are_those_that_sqlalchemy_writes(engine: Engine, trial_id: int) -> None:
+    rows = [
+        measured(trial_id, 1),
+        measured(trial_id, 2, decision=Decision.STOP, evidence={"rule": "median", "threshold": None}),
+        measured(trial_id, 3, is_current=False),
+    ]
+    with begun(engine) as connection:
+        Bulk(insert(MEASUREMENTS), *NAMES).run(connection, rows)
+        connection.execute(insert(MEASUREMENTS), [{**row, "attempt": 2} for row in rows])
+    columns = [column for column in MEASUREMENTS.c if column.name != "attempt"]
+    with engine.connect() as connection:
+        first, second = (
+            connection.execute(select(*columns).where(MEASUREMENTS.c.attempt == attempt).order_by("epoch")).all()
+            for attempt in (1, 2)
+        )
+        # Nothing is no JSON null.
+        num_empty = connection.execute(select(MEASUREMENTS.c.epoch).where(MEASUREMENTS.c.evidence.is_(None))).all()
+    assert first == second
+    assert [row.epoch for row in first] == [1, 2, 3]
+    assert first[0].reported_at == NOW
+    assert first[1].evidence == {"rule": "median", "threshold": None}
+    assert len(num_empty) == 4
+
+
+def test_rows_are_changed_each_by_its_own_values(engine: Engine, trial_id: int) -> None:
+    change = Bulk(
+        update(MEASUREMENTS)
+        .where(MEASUREMENTS.c.trial_id == bindparam("trial"), MEASUREMENTS.c.epoch == bindparam("at"))
+        .values(value=bindparam("value"), reported_at=bindparam("then")),
+        "trial",
+        "at",
+        "value",
+        "then",
+    )
+    later = NOW.replace(year=2027)
+    with begun(engine) as connection:
+        Bulk(insert(MEASUREMENTS), *NAMES).run(connection, [measured(trial_id, epoch) for epoch in (1, 2, 3)])
+        change.run(connection, [{"trial": trial_id, "at": at, "value": float(-at), "then": later} for at in (3, 1)])
+        found = connection.execute(select(MEASUREMENTS.c.value, MEASUREMENTS.c.reported_at).order_by("epoch")).all()
+    assert found == [(-1.0, later), (0.2, NOW), (-3.0, later)]
+
+
+def test_what_the_database_refuses_is_sqlalchemy_s_error(engine: Engine, trial_id: int) -> None:
+    twice = [measured(trial_id, 1), measured(trial_id, 1)]
+    with pytest.raises(IntegrityError) as refused, begun(engine) as connection:
+        Bulk(insert(MEASUREMENTS), *NAMES).run(connection, twice)
+    assert "val_loss" not in str(refused.value)
+    with engine.connect() as connection:
+        assert not connection.execute(select(MEASUREMENTS.c.epoch)).all()
+
+
+def test_naive_times_are_refused_as_elsewhere(engine: Engine, trial_id: int) -> None:
+    naive = measured(trial_id, 1, reported_at=NOW.replace(tzinfo=None))
+    with pytest.raises(ValueError, match="naive"), begun(engine) as connection:
+        Bulk(insert(MEASUREMENTS), *NAMES).run(connection, [naive])
+
+
+@pytest.mark.parametrize(
+    ("bulk", "said"),
+    [
+        (Bulk(insert(MEASUREMENTS), *(name for name in NAMES if name != "is_current")), "is_current"),
+        (
+            Bulk(update(MEASUREMENTS).values(value=bindparam("value")).where(MEASUREMENTS.c.epoch == 3), "value"),
+            "epoch",
+        ),
+    ],
+    ids=["a default", "a value of its own"],
+)
+def test_what_rows_do_not_give_is_named(engine: Engine, bulk: Bulk, said: str) -> None:
+    with pytest.raises(ValueError, match=said), begun(engine) as connection:
+        bulk.run(connection, [{"value": 1.0}])
