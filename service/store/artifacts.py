@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Engine, Select, bindparam, delete, func, insert, select, update
 
 from service.store.schema import artifacts, trials
 from service.store.transaction import Record, Records, Transaction
@@ -28,6 +28,21 @@ _DOOM_LATER = _DOOM.where(artifacts.c.trial_id == bindparam("trial"), artifacts.
 _DOOM_STUDY = _DOOM.where(artifacts.c.study_id == bindparam("study"))
 # In portions, because both databases limit the number of parameters of a statement.
 _PORTION = 500
+
+
+def _better(*, is_minimized: bool) -> Select[int]:
+    value = trials.c.value
+    reached: BindParameter[float] = bindparam("value")
+    is_better = value < reached if is_minimized else value > reached
+    is_earlier = (value == reached) & (trials.c.number < bindparam("number"))
+    return (
+        select(func.count(trials.c.id.distinct()))
+        .join(artifacts, artifacts.c.trial_id == trials.c.id)
+        .where(trials.c.study_id == bindparam("study"), artifacts.c.kind == WEIGHTS, _LIVE, is_better | is_earlier)
+    )
+
+
+_NUM_BETTER = {is_minimized: _better(is_minimized=is_minimized) for is_minimized in (True, False)}
 
 
 def prefix(engine: Engine) -> str:
@@ -84,15 +99,8 @@ def of_trial(tx: Transaction, trial_id: int) -> Records:
 
 def num_better(tx: Transaction, study_id: int, trial: Record, *, is_minimized: bool) -> int:
     """How many other trials of a study have a better value and weights; of equal values the earlier trial's counts."""
-    value = trials.c.value
-    is_better = value < trial.value if is_minimized else value > trial.value
-    is_earlier = (value == trial.value) & (trials.c.number < trial.number)
-    statement = (
-        select(func.count(trials.c.id.distinct()))
-        .join(artifacts, artifacts.c.trial_id == trials.c.id)
-        .where(trials.c.study_id == study_id, artifacts.c.kind == WEIGHTS, _LIVE, is_better | is_earlier)
-    )
-    return int(tx.read(statement).scalar_one())
+    values = {"study": study_id, "value": trial.value, "number": trial.number}
+    return int(tx.read(_NUM_BETTER[is_minimized], values).scalar_one())
 
 
 def weights_of_study(tx: Transaction, study_id: int, *, is_minimized: bool) -> Records:
