@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 from collections.abc import Sequence
@@ -143,6 +144,10 @@ def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: li
         proxy_headers=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
+    # What is loaded by now stays. To look through all of it for garbage time and again would hold up all requests, by a
+    # third of a second each time.
+    gc.collect()
+    gc.freeze()
     server = _Server(config, app.state.service)
     server.run(sockets=sockets)
     return 0 if server.started else 1
