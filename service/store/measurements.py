@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Result, bindparam, insert, select, update
 
-from service.store.bulk import Bulk
+from service.store.prepared import Bulk
 from service.store.schema import measurements, trials
 from service.store.transaction import Record, Records, Transaction
 

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import ARRAY, BigInteger, String, bindparam, column, func, select, update
 from sqlalchemy.sql.selectable import Select
 
-from service.store.bulk import Bulk
+from service.store.prepared import Bulk, Query
 from service.store.schema import leases, studies, trials
 from service.store.transaction import Transaction
 
@@ -99,7 +99,7 @@ def _statement(is_sqlite: bool) -> Select[Any]:
     )
 
 
-_STANDINGS = {is_sqlite: _statement(is_sqlite) for is_sqlite in (True, False)}
+_STANDINGS = {is_sqlite: Query(_statement(is_sqlite)) for is_sqlite in (True, False)}
 _CHANGED = ("value", "best_epoch", "num_epochs", "elapsed_s", "checkpoint_epoch")
 _CHANGE = Bulk(
     update(trials).where(trials.c.id == bindparam("trial")).values({name: bindparam(name) for name in _CHANGED}),
@@ -119,8 +119,7 @@ def read(tx: Transaction, trial_ids: Collection[int]) -> dict[int, Standing]:
     ids = orjson.dumps(list(trial_ids)).decode() if is_sqlite else list(trial_ids)
     found: dict[int, Standing] = {}
     known: dict[int, StudyStanding] = {}
-    rows: Any = tx.read(_STANDINGS[is_sqlite], {"ids": ids})
-    for row in rows:
+    for row in _STANDINGS[is_sqlite].rows(tx.connection, {"ids": ids}):
         (trial_id, study_id, number, attempt, token, begun_at, value, best, last, checkpoint, *of_study) = row
         study = known.get(study_id)
         if study is None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from service.domain.principal import Principal
 from service.store import notices, schema
-from service.store.bulk import Bulk
+from service.store.prepared import Bulk
 
 Record = Row[Any]
 """A stored row, its columns as attributes."""

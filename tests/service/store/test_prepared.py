@@ -1,4 +1,4 @@
-"""Rows written in bulk are what SQLAlchemy would have written."""
+"""What is written and read past SQLAlchemy is what it would have written and read, errors included."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from caviar.contract.states import Decision
 from service.store import schema
-from service.store.bulk import Bulk
-from service.store.engine import begun, connect
+from service.store.engine import begun, connect, is_outage
+from service.store.prepared import Bulk, Query
 
 MEASUREMENTS = schema.measurements
 NAMES = MEASUREMENTS.c.keys()
@@ -128,3 +128,48 @@ def test_naive_times_are_refused_as_elsewhere(engine: Engine, trial_id: int) -> 
 def test_what_rows_do_not_give_is_named(engine: Engine, bulk: Bulk, said: str) -> None:
     with pytest.raises(ValueError, match=said), begun(engine) as connection:
         bulk.run(connection, [{"value": 1.0}])
+
+
+def test_rows_are_read_as_sqlalchemy_reads_them(engine: Engine, trial_id: int) -> None:
+    statement = select(MEASUREMENTS).where(MEASUREMENTS.c.trial_id == bindparam("of")).order_by(MEASUREMENTS.c.epoch)
+    query = Query(statement)
+    rows = [
+        measured(trial_id, 1),
+        measured(trial_id, 2, decision=Decision.STOP, evidence={"rule": "median"}, is_current=False),
+    ]
+    with begun(engine) as connection:
+        assert query.rows(connection, {"of": trial_id}) == []
+        for row in rows:
+            Bulk(insert(MEASUREMENTS), *NAMES).run(connection, [row])
+        expected = connection.execute(statement, {"of": trial_id}).all()
+        assert query.rows(connection, {"of": trial_id}) == [list(row) for row in expected]
+        assert query.rows(connection, {"of": trial_id + 1}) == []
+
+
+def test_what_goes_wrong_while_reading_is_sqlalchemy_s_error(engine: Engine) -> None:
+    query = Query(select(schema.improvements))
+    with begun(engine) as connection:
+        connection.exec_driver_sql("DROP TABLE improvements")
+        with pytest.raises(DBAPIError) as refused:
+            query.rows(connection, {})
+        connection.get_transaction().rollback()  # type: ignore[union-attr]  # It has begun.
+    assert not refused.value.connection_invalidated
+    with begun(engine) as connection:
+        assert not query.rows(connection, {})
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+def test_a_connection_that_is_gone_is_told_and_replaced(engine: Engine) -> None:
+    query = Query(select(schema.improvements))
+    with engine.connect() as connection:
+        number = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        with engine.connect() as other:
+            other.exec_driver_sql(f"SELECT pg_terminate_backend({number})")
+        with pytest.raises(DBAPIError) as gone:
+            query.rows(connection, {})
+        assert connection.invalidated
+    assert gone.value.connection_invalidated
+    assert is_outage(gone.value)
+    with begun(engine) as connection:
+        assert not query.rows(connection, {})
