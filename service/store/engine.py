@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,7 @@ _log = structlog.get_logger(__name__)
 __all__ = [
     "Engine",
     "NotBegun",
+    "Turns",
     "begun",
     "connect",
     "is_outage",
@@ -186,23 +187,69 @@ def ping(transaction: Transaction) -> None:
     transaction.connection.exec_driver_sql("SELECT 1")
 
 
-@contextmanager
-def begun(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that writes and is committed at the end.
+class Turns:
+    """Transactions that write, one after the other, on a connection that is kept from one to the next."""
 
-    Args:
-        engine: Of the database.
-    Raises:
-        NotBegun: The database does not answer, or lets nobody begin (503).
-    """
-    with ExitStack() as stack:
+    def __init__(self, engine: Engine) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            engine: Of the database.
+        """
+        self._engine = engine
+        self._kept: Connection | None = None
+
+    @contextmanager
+    def begun(self) -> Iterator[Connection]:
+        """A connection in a transaction that is committed at the end.
+
+        Raises:
+            NotBegun: The database does not answer, or lets nobody begin (503).
+        """
         try:
-            connection = stack.enter_context(engine.connect())
-            stack.enter_context(take_turn(connection))
+            connection, turn = self._begin()
         except DBAPIError as error:
             if not is_outage(error):
                 raise
             raise NotBegun(outage(error).detail) from error
+        try:
+            with turn:
+                yield connection
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection; the next transaction begins on another one."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _begin(self) -> tuple[Connection, RootTransaction]:
+        if self._kept is not None:
+            try:
+                return self._kept, take_turn(self._kept)
+            except DBAPIError as error:
+                self.close()
+                # One that was lost while it rested says nothing about the database: nothing was begun on it.
+                if not error.connection_invalidated:
+                    raise
+        self._kept = self._engine.connect()
+        try:
+            return self._kept, take_turn(self._kept)
+        except BaseException:
+            self.close()
+            raise
+
+
+@contextmanager
+def begun(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that writes and is committed at the end, for once.
+
+    Raises:
+        NotBegun: The database does not answer, or lets nobody begin (503).
+    """
+    with closing(Turns(engine)) as turns, turns.begun() as connection:
         yield connection
 
 

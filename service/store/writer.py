@@ -31,7 +31,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from caviar.contract.errors import CaviarError, Unavailable
 from service.domain.principal import Principal
 from service.domain.tally import Tally
-from service.store.engine import NotBegun, begun, is_outage, outage
+from service.store.engine import NotBegun, Turns, is_outage, outage
 from service.store.transaction import Event, Transaction
 
 Item = TypeVar("Item")
@@ -104,7 +104,7 @@ class Writer:
             on_commit: Called on the writer's thread with the events of each commit, before the answers go out.
             before_commit: Called with each transaction at its end, to write what follows from its events.
         """
-        self._engine = engine
+        self._turns = Turns(engine)
         self._clock = clock
         self._on_commit = on_commit
         self._before_commit = before_commit or (lambda _: None)
@@ -203,6 +203,7 @@ class Writer:
             batch = [job for job in jobs if job.begin()]
             for start in range(0, len(batch), _MAX_BATCH):
                 self._commit(batch[start : start + _MAX_BATCH])
+        self._turns.close()
 
     def _take(self) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
@@ -256,7 +257,7 @@ class Writer:
 
     def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], Sequence[Event]]:
         outcomes = [_Outcome() for _ in batch]
-        with begun(self._engine) as connection:
+        with self._turns.begun() as connection:
             transaction = Transaction(connection, self._clock())
             gathered: dict[Any, list[tuple[_Job, _Outcome]]] = {}
             for job, outcome in zip(batch, outcomes, strict=True):

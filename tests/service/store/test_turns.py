@@ -68,6 +68,22 @@ def test_a_frozen_writer_frees_the_others_and_has_changed_nothing(engine: Engine
     writer.close()
 
 
+def test_a_connection_that_was_lost_while_it_rested_costs_nobody_anything(engine: Engine, other: Engine) -> None:
+    writer = _writer(engine)
+    writer.start()
+
+    def number(tx: Transaction) -> int:
+        return int(tx.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+    first = writer.write(number)
+    assert writer.write(number) == first
+    with other.connect() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({first}, 30000)")
+    assert writer.write(number) != first
+    assert writer.num_outages == 0
+    writer.close()
+
+
 def test_an_operation_whose_transaction_the_server_ended_is_refused_or_done_again(engine: Engine) -> None:
     writer = _writer(engine)
     writer.start()
