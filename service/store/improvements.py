@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 
+from service.store.prepared import Bulk
 from service.store.schema import improvements
 from service.store.transaction import Record, Records, Transaction
 
-_INSERT = insert(improvements)
+_INSERT = Bulk(insert(improvements), "study_id", "num_epochs", "trial_id", "number", "attempt", "epoch", "value", "at")
 _OF_STUDY = (
     select(improvements)
     .where(improvements.c.study_id == bindparam("study"))
@@ -34,7 +35,7 @@ def add(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         # What was imported, which no attempt has trained, is no news to whoever imported it.
         tx.gains.update(row["study_id"] for row in rows if row["attempt"] > 0)
-        tx.write(_INSERT, [{**row, "at": tx.now} for row in rows])
+        tx.write_all(_INSERT, [{**row, "at": tx.now} for row in rows])
 
 
 def newest(tx: Transaction, study_id: int) -> Record | None:

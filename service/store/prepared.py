@@ -127,12 +127,38 @@ def _written(compiled: SQLCompiler, dialect: Dialect) -> _Written:
 
 
 @contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Send what is written in the block to Postgres without waiting for each answer; nothing is read meanwhile.
+
+    Every statement otherwise costs its way to the server and back. On SQLite there is no way to save.
+
+    Raises:
+        DBAPIError: Whatever one of the statements met, at the end of the block at the latest.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    with _errors_told(connection, "", None), driver.pipeline():
+        yield
+
+
+@contextmanager
 def _cursor(connection: Connection, text: str) -> Iterator[Any]:
+    cursor = connection.connection.cursor()
+    try:
+        with _errors_told(connection, text, cursor):
+            yield cursor
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def _errors_told(connection: Connection, text: str, cursor: Any) -> Iterator[None]:
     pooled, dialect = connection.connection, connection.dialect
     driver = dialect.loaded_dbapi
-    cursor = pooled.cursor()
     try:
-        yield cursor
+        yield
     except driver.Error as error:
         is_gone = dialect.is_disconnect(error, pooled, cursor)
         if is_gone:
@@ -141,5 +167,3 @@ def _cursor(connection: Connection, text: str) -> Iterator[Any]:
             text, None, error, driver.Error, hide_parameters=True, connection_invalidated=is_gone, dialect=dialect
         )
         raise told from error
-    finally:
-        cursor.close()

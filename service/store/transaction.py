@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Row
 
 from service.domain.principal import Principal
 from service.store import notices, schema
-from service.store.prepared import Bulk
+from service.store.prepared import Bulk, together
 
 Record = Row[Any]
 """A stored row, its columns as attributes."""
@@ -89,6 +90,10 @@ class Transaction:
         self.num_writes += 1
         bulk.run(self.connection, rows)
 
+    def together(self) -> AbstractContextManager[None]:
+        """A block of writes that need not wait for one another; nothing is read in it."""
+        return together(self.connection)
+
     def emit(self, study_id: int, kind: str, **data: JsonValue) -> None:
         """Add an event to the study's change feed."""
         self.num_writes += 1
@@ -136,8 +141,11 @@ class Transaction:
             events += [Event(study_id, first + i, kind, self.now, data) for i, (kind, data) in enumerate(items)]
         if events:
             rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]
-            _INSERT_EVENTS.run(self.connection, rows)
-        self._notify(events)
+            with together(self.connection):
+                _INSERT_EVENTS.run(self.connection, rows)
+                self._notify(events)
+        else:
+            self._notify(events)
         self._pending.clear()
         self._epochs.clear()
         self.kinds.clear()

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from caviar.contract.states import Decision
 from service.store import schema
 from service.store.engine import begun, connect, is_outage
-from service.store.prepared import Bulk, Query
+from service.store.prepared import Bulk, Query, together
 
 MEASUREMENTS = schema.measurements
 NAMES = MEASUREMENTS.c.keys()
@@ -173,3 +173,35 @@ def test_a_connection_that_is_gone_is_told_and_replaced(engine: Engine) -> None:
     assert is_outage(gone.value)
     with begun(engine) as connection:
         assert not query.rows(connection, {})
+
+
+def test_what_is_written_together_is_all_there(engine: Engine, trial_id: int) -> None:
+    change = Bulk(
+        update(schema.trials).where(schema.trials.c.id == bindparam("of")).values(note=bindparam("said")), "of", "said"
+    )
+    with begun(engine) as connection:
+        with together(connection):
+            Bulk(insert(MEASUREMENTS), *NAMES).run(connection, [measured(trial_id, epoch) for epoch in range(1, 400)])
+            connection.execute(update(schema.studies).values(priority=7))
+            change.run(connection, [{"of": trial_id, "said": "n"}])
+        # What follows sees it.
+        assert len(Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})) == 399
+    with engine.connect() as connection:
+        assert connection.execute(select(schema.trials.c.note)).scalar_one() == "n"
+        assert connection.execute(select(schema.studies.c.priority)).scalar_one() == 7
+
+
+def test_what_fails_together_is_told_and_leaves_nothing(engine: Engine, trial_id: int) -> None:
+    bulk = Bulk(insert(MEASUREMENTS), *NAMES)
+
+    def write_twice(connection: Connection) -> None:
+        with together(connection):
+            bulk.run(connection, [measured(trial_id, 1)])
+            bulk.run(connection, [measured(trial_id, 1)])
+            connection.execute(update(schema.studies).values(priority=7))
+
+    with pytest.raises(IntegrityError), begun(engine) as connection:
+        write_twice(connection)
+    with begun(engine) as connection:
+        assert not Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})
+        assert connection.execute(select(schema.studies.c.priority)).scalar_one() == 0
