@@ -179,7 +179,7 @@ class WorkerApi:
             raise BrokenOff(f"the connection broke off: {type(error).__name__}: {error}") from error
         reply = _reply(response)
         if response.is_success:
-            return _understood(reply, ArtifactView, path)
+            return _understood(reply, ArtifactView, self._client.base_url)
         if response.status_code == _GATEWAY_TIMEOUT:
             raise BrokenOff("a proxy did not wait for the end of the upload (504)")
         if response.status_code == _NO_ROOM:
@@ -190,7 +190,7 @@ class WorkerApi:
         sent = body.model_dump_json().encode()
         reply = self._sent(PREFIX + path, sent, wait_s + _PATIENCE_S)
         if _SUCCESS <= reply.status < _REDIRECTION:
-            return _understood(reply, answer, path)
+            return _understood(reply, answer, self._client.base_url)
         raise _refusal(reply)
 
     def _sent(self, path: str, body: bytes, patience_s: float) -> Reply:
@@ -220,12 +220,12 @@ def _unreachable(error: httpx2.RequestError) -> Unavailable:
     return Unavailable(f"the service cannot be reached: {type(error).__name__}: {error}")
 
 
-def _understood(reply: Reply, answer: type[Answer], path: str) -> Answer:
+def _understood(reply: Reply, answer: type[Answer], origin: httpx2.URL) -> Answer:
     try:
         return answer.model_validate_json(reply.content)
     except ValidationError as error:
         raise Unavailable(
-            f"received an answer that is no {answer.__name__} from {PREFIX}{path}, expected one of a Caviar "
+            f"received an answer that is no {answer.__name__} from {origin}, expected one of a Caviar "
             f"service; check the address: {error.errors(include_url=False, include_input=False)}"
         ) from error
 

@@ -180,4 +180,4 @@ def _token(settings: WorkerSettings) -> str:
             "there is no access token; pass --token, set CAVIAR_TOKEN, or start the worker as the "
             f"user whose service has stored one in {credentials.home() / 'token'}"
         )
-    return token
+    return credentials.check_token(token)

@@ -65,7 +65,7 @@ class Bulk:
 
 
 class Query:
-    """A query whose rows are read as plain tuples."""
+    """A query whose rows are read as plain lists, in the order of its columns."""
 
     def __init__(self, statement: Select[Any]) -> None:
         """Nothing is compiled yet.

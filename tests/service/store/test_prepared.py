@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,19 +11,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from caviar.contract.states import Decision
 from service.store import schema
-from service.store.engine import begun, connect, is_outage
+from service.store.engine import begun, is_outage
 from service.store.prepared import Bulk, Query, together
 
 MEASUREMENTS = schema.measurements
 NAMES = MEASUREMENTS.c.keys()
 NOW = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
-
-
-@pytest.fixture
-def engine(ready_database_url: str) -> Iterator[Engine]:
-    made = connect(ready_database_url)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

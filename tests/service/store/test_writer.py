@@ -26,13 +26,6 @@ _NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def engine(ready_database_url: str) -> Iterator[Engine]:
-    made = connect(ready_database_url)
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
 def published() -> list[Event]:
     return []
 
