@@ -46,6 +46,11 @@ def test_without_a_token_nothing_is_started() -> None:
         run(WorkerSettings())
 
 
+def test_a_token_that_cannot_travel_in_a_header_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="line ends"):
+        run(WorkerSettings(token="any\r\nX-Other: 1"))  # type: ignore[arg-type]  # parsed by the settings
+
+
 def test_devices_that_are_not_there_and_backends_that_are_not_installed_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
