@@ -186,6 +186,10 @@ class Mirror:
         """Whether no trial runs or waits to run."""
         return not self.num_by_state[TrialState.RUNNING] and not self.num_by_state[TrialState.WAITING]
 
+    def num_proposed_before(self, number: int) -> int:
+        """Trials that the sampler proposed before trial `number`; those that are not here yet are taken for its own."""
+        return self.num_proposed + number - len(self.trials)
+
     def is_taken(self, params: Params) -> bool:
         """Whether a trial of exactly this configuration exists."""
         return tuple(self.space.units_of(params)) in self._taken

@@ -35,10 +35,13 @@ class Sampler(Protocol):
 
     Attributes:
         kind: Name on the wire.
+        learns: Whether a proposal depends on more of other trials than that none is to have the same configuration. One
+            that does not learn may be asked for trials beyond the next one, which do not know of each other.
         Options: Model of the options.
     """
 
     kind: ClassVar[str]
+    learns: ClassVar[bool]
     Options: ClassVar[type[Model]]
 
     def propose(self, mirror: Mirror, number: int) -> Proposal:

@@ -219,17 +219,18 @@ async def _next(service: Service, turn: Turn, claimant: _Claimant, given: Collec
     study_id = turn.study_id
     try:
         search = await _search(service, study_id, turn.last_seq)
-        async with search.proposing:
-            for _ in range(_MAX_PROPOSALS):
-                seen = search.seq
-                # The sampler computes on a thread of its own: reports go on meanwhile.
-                step = await asyncio.to_thread(search.next, may_create=turn.may_create)
+        for _ in range(_MAX_PROPOSALS):
+            seen = search.seq
+            # The sampler computes on a thread of its own: reports go on meanwhile.
+            async with search.steps.next(may_create=turn.may_create) as step:
                 if isinstance(step, Wait):
                     return None
                 take = partial(_take, study_id=study_id, step=step, claimant=claimant, given=given)
                 taken = await service.submit(take)
-                if taken.behind is None:
-                    return taken.assignment
+            if taken.behind is None:
+                return taken.assignment
+            # One that came after others is refused with the first of them.
+            if not (isinstance(step, Suggestion) and step.num_ahead):
                 search = await _newer(service, study_id, search, seen, taken.behind)
     except LookupError:  # Deleted since it was seen.
         pass

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ from service.search.sampler import Proposal, SpaceExhausted
 from service.store import events as feed
 from service.store import measurements, rounds, studies, trials
 from service.store.transaction import Event, Record, Transaction
+from service.use_cases.dispensing import Dispenser
 from service.use_cases.specs import parsed
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +39,7 @@ class Suggestion:
         as_of: The last event that it is conditioned on.
         space_version: Version of the search space that it was drawn from.
         num_rounds: Rounds that there were by then.
+        num_ahead: Suggestions made at the same moment that are to be stored before it.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Suggestion:
     as_of: int
     space_version: int
     num_rounds: int
+    num_ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,13 @@ class Search:
 
     Attributes:
         spec: The study as it stood when the search was loaded; an edit of the study loads it anew.
-        proposing: Held from a proposal until it is stored, so that two claims do not propose the same trial.
+        steps: Gives claims what `next` finds, one after the other, or what need not wait for each other at once.
     """
 
     def __init__(self, spec: StudySpec, mirror: Mirror, seq: int, space_version: int) -> None:
         """Wrap a mirror that shows the study as of event `seq`, in this version of its search space."""
         self.spec = spec
-        self.proposing = asyncio.Lock()
+        self.steps = Dispenser(self._steps)
         self._mirror = mirror
         self._seq = seq
         self._space_version = space_version
@@ -118,6 +120,30 @@ class Search:
             return self._pruner.promote(mirror, is_last_call=True) or NothingLeft(
                 is_exhausted=may_create, as_of=self._seq
             )
+
+    def _steps(self, may_create: bool, room: int) -> list[Step]:
+        first = self.next(may_create=may_create)
+        return [first, *self._beside(first, room - 1)] if isinstance(first, Suggestion) else [first]
+
+    def _beside(self, first: Suggestion, room: int) -> list[Suggestion]:
+        # What may be suggested before the first one is stored.
+        with self._lock:
+            mirror = self._mirror
+            if self._sampler.learns or first.as_of != self._seq:
+                return []
+            found, units = [first], [mirror.space.units_of(first.proposal.params)]
+            while len(found) <= room:
+                number = first.number + len(found)
+                try:
+                    proposal = self._sampler.propose(mirror, number)
+                except SpaceExhausted:
+                    break
+                # The mirror holds none of these yet, so only here is it seen that two are the same.
+                if mirror.space.units_of(proposal.params) in units:
+                    break
+                units.append(mirror.space.units_of(proposal.params))
+                found.append(replace(first, number=number, proposal=proposal, num_ahead=len(found)))
+            return found[1:]
 
     @property
     def seq(self) -> int:

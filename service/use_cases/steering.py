@@ -39,7 +39,7 @@ async def open_by_hand(service: Service, name: str, body: OpenRound) -> RoundVie
     except LookupError:
         raise NotFound(f"the study {name!r} was just deleted") from None
     # A proposal that is under way may open a round of the same number.
-    async with search.proposing:
+    async with search.steps.lock:
         return await service.submit(lambda tx: _open(tx, name, body))
 
 

@@ -21,6 +21,7 @@ class AutoSampler:
     """
 
     kind: ClassVar[str] = "auto"
+    learns: ClassVar[bool] = True
 
     class Options(Model):
         """No options."""

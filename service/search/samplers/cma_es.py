@@ -38,6 +38,7 @@ class CmaEsSampler:
     """
 
     kind: ClassVar[str] = "cma_es"
+    learns: ClassVar[bool] = True
 
     class Options(Model):
         """Options, named as Optuna's.

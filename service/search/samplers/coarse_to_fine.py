@@ -50,6 +50,7 @@ class CoarseToFineSampler:
     """
 
     kind: ClassVar[str] = "coarse_to_fine"
+    learns: ClassVar[bool] = True
 
     class Options(Model):
         """Options.

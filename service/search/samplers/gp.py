@@ -49,6 +49,7 @@ class GpSampler:
     """
 
     kind: ClassVar[str] = "gp"
+    learns: ClassVar[bool] = True
 
     class Options(Model):
         """Options.

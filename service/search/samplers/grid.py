@@ -35,6 +35,7 @@ class GridSampler:
     """
 
     kind: ClassVar[str] = "grid"
+    learns: ClassVar[bool] = False
 
     class Options(Model):
         """Options.
@@ -56,8 +57,9 @@ class GridSampler:
         """The next configuration that has no trial."""
         grid = self.grid(mirror.space)
         if len(mirror.index(_TakenIndex, grid).taken) < grid.size:
-            for step in range(grid.size):
-                params = grid.params(shuffled(mirror.spec.seed, (mirror.num_proposed + step) % grid.size, grid.size))
+            first = mirror.num_proposed_before(number)
+            for position in range(first, first + grid.size):
+                params = grid.params(shuffled(mirror.spec.seed, position % grid.size, grid.size))
                 if not mirror.is_taken(params):
                     return Proposal(params)
         raise SpaceExhausted(f"all {grid.size} configurations of the grid of study {mirror.spec.name!r} have a trial")

@@ -27,6 +27,7 @@ class QuasiRandomSampler:
     """
 
     kind: ClassVar[str] = "quasi_random"
+    learns: ClassVar[bool] = False
 
     class Options(Model):
         """Options.
@@ -46,6 +47,7 @@ class QuasiRandomSampler:
 
     def _draws(self, mirror: Mirror, number: int) -> Iterator[Params]:
         space, seed = mirror.space, mirror.spec.seed
-        yield space.params_at(_SEQUENCES[self.options.sequence](seed, mirror.num_proposed, len(space)))
+        point = mirror.num_proposed_before(number)
+        yield space.params_at(_SEQUENCES[self.options.sequence](seed, point, len(space)))
         for attempt in range(1, _MAX_TRIES):
             yield space.params_at(uniforms(len(space), seed, number, "quasi_random", attempt))

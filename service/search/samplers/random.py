@@ -24,6 +24,7 @@ class RandomSampler:
     """
 
     kind: ClassVar[str] = "random"
+    learns: ClassVar[bool] = False
 
     class Options(Model):
         """No options."""

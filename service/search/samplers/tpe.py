@@ -34,6 +34,7 @@ class TpeSampler:
     """
 
     kind: ClassVar[str] = "tpe"
+    learns: ClassVar[bool] = True
 
     class Options(Model):
         """Options, named as Optuna's.
