@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import BindParameter, Engine, Select, bindparam, delete, func, insert, select, update
 
+from service.store.prepared import Bulk, Query
 from service.store.schema import artifacts, trials
 from service.store.transaction import Record, Records, Transaction
 
@@ -17,13 +18,14 @@ CHECKPOINT, WEIGHTS = "checkpoint", "weights"
 _LIVE = artifacts.c.doomed_at.is_(None)
 _OF_KIND = (artifacts.c.trial_id == bindparam("trial"), artifacts.c.kind == bindparam("of_kind"), _LIVE)
 _INSERT = insert(artifacts).returning(artifacts)
-_NEWEST = select(artifacts).where(*_OF_KIND).order_by(artifacts.c.epoch.desc(), artifacts.c.id.desc()).limit(1)
-_NEWEST_OF_EPOCH = _NEWEST.where(artifacts.c.epoch == bindparam("of_epoch"))
-_NEWEST_UP_TO = _NEWEST.where(artifacts.c.epoch <= bindparam("last_epoch"))
+_NEWEST_OF_ALL = select(artifacts).where(*_OF_KIND).order_by(artifacts.c.epoch.desc(), artifacts.c.id.desc()).limit(1)
+_NEWEST = Query(_NEWEST_OF_ALL)
+_NEWEST_OF_EPOCH = _NEWEST_OF_ALL.where(artifacts.c.epoch == bindparam("of_epoch"))
+_NEWEST_UP_TO = _NEWEST_OF_ALL.where(artifacts.c.epoch <= bindparam("last_epoch"))
 _DOOM = update(artifacts).where(_LIVE).values(doomed_at=bindparam("now"))
 _DOOM_ONE = _DOOM.where(artifacts.c.id == bindparam("artifact"))
 _DOOM_OLDER = _DOOM.where(*_OF_KIND, artifacts.c.epoch <= bindparam("last_epoch"), artifacts.c.id != bindparam("kept"))
-_DOOM_OF_KIND = _DOOM.where(*_OF_KIND)
+_DOOM_OF_KIND = Bulk(_DOOM.where(*_OF_KIND), "trial", "of_kind", "now")
 _DOOM_LATER = _DOOM.where(artifacts.c.trial_id == bindparam("trial"), artifacts.c.epoch > bindparam("last_epoch"))
 _DOOM_STUDY = _DOOM.where(artifacts.c.study_id == bindparam("study"))
 # In portions, because both databases limit the number of parameters of a statement.
@@ -36,13 +38,13 @@ def _better(*, is_minimized: bool) -> Select[int]:
     is_better = value < reached if is_minimized else value > reached
     is_earlier = (value == reached) & (trials.c.number < bindparam("number"))
     return (
-        select(func.count(trials.c.id.distinct()))
+        select(func.count(trials.c.id.distinct()).label("num"))
         .join(artifacts, artifacts.c.trial_id == trials.c.id)
         .where(trials.c.study_id == bindparam("study"), artifacts.c.kind == WEIGHTS, _LIVE, is_better | is_earlier)
     )
 
 
-_NUM_BETTER = {is_minimized: _better(is_minimized=is_minimized) for is_minimized in (True, False)}
+_NUM_BETTER = {is_minimized: Query(_better(is_minimized=is_minimized)) for is_minimized in (True, False)}
 
 
 def prefix(engine: Engine) -> str:
@@ -83,7 +85,8 @@ def newest(tx: Transaction, trial_id: int, kind: str, *, epoch: int | None = Non
     """The newest file of a trial, or of one of its epochs."""
     common = {"trial": trial_id, "of_kind": kind}
     if epoch is None:
-        return tx.read(_NEWEST, common).one_or_none()
+        found: Record | None = tx.only(_NEWEST, common)
+        return found
     return tx.read(_NEWEST_OF_EPOCH, {**common, "of_epoch": epoch}).one_or_none()
 
 
@@ -100,7 +103,7 @@ def of_trial(tx: Transaction, trial_id: int) -> Records:
 def num_better(tx: Transaction, study_id: int, trial: Record, *, is_minimized: bool) -> int:
     """How many other trials of a study have a better value and weights; of equal values the earlier trial's counts."""
     values = {"study": study_id, "value": trial.value, "number": trial.number}
-    return int(tx.read(_NUM_BETTER[is_minimized], values).scalar_one())
+    return int(tx.only(_NUM_BETTER[is_minimized], values).num)
 
 
 def weights_of_study(tx: Transaction, study_id: int, *, is_minimized: bool) -> Records:
@@ -128,7 +131,7 @@ def doom_older(tx: Transaction, trial_id: int, kind: str, *, kept: Record) -> No
 
 def doom_kind(tx: Transaction, trial_id: int, kind: str) -> None:
     """Give up all files of a trial that are of one kind."""
-    tx.write(_DOOM_OF_KIND, {"trial": trial_id, "of_kind": kind, "now": tx.now})
+    tx.write_one(_DOOM_OF_KIND, {"trial": trial_id, "of_kind": kind, "now": tx.now})
 
 
 def doom_later(tx: Transaction, trial_id: int, epoch: int) -> None:

@@ -11,24 +11,40 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from caviar.contract.states import AttemptEnd, Outcome
 from service.store import studies as study_rows
 from service.store.catalogue import visible
+from service.store.prepared import Bulk, Change, Columns, Query
 from service.store.schema import attempts, leases, studies, trials, workers
 from service.store.studies import SPEC_TEXT
 from service.store.transaction import Record, Records, Transaction
 
-_BEGIN, _GRANT = insert(attempts), insert(leases)
-_RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
-_TAKE_BACK = (
-    delete(leases).where(leases.c.trial_id == bindparam("trial")).returning(leases.c.study_id, leases.c.started_at)
+_BEGIN = Bulk(
+    insert(attempts),
+    "trial_id",
+    "attempt",
+    "token",
+    "worker_id",
+    "request_id",
+    "first_epoch",
+    "started_at",
+    "evidence",
 )
-# Which columns it sets follows from the parameters that it is run with, as with an insert.
-_END = update(attempts).where(
-    attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"), attempts.c.ended_at.is_(None)
+_GRANT = Bulk(insert(leases), *leases.c.keys())
+_RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
+_TAKE_BACK = Change(
+    delete(leases).where(leases.c.trial_id == bindparam("trial")).returning(leases.c.study_id, leases.c.started_at),
+    "trial",
+)
+_END = Columns(
+    update(attempts).where(
+        attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"), attempts.c.ended_at.is_(None)
+    ),
+    "trial",
+    "nth",
 )
 _OF_NUMBER = (attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"))
 _FACTS = select(attempts.c.facts).where(*_OF_NUMBER)
-_TELL = update(attempts).where(*_OF_NUMBER)
-_TOKENS_OF_WORKER = select(leases.c.token).where(leases.c.worker_id == bindparam("worker"))
-_OF_REQUEST = (
+_TELL = Columns(update(attempts).where(*_OF_NUMBER), "trial", "nth")
+_TOKENS_OF_WORKER = Query(select(leases.c.token).where(leases.c.worker_id == bindparam("worker")))
+_OF_REQUEST = Query(
     select(attempts.c.token, attempts.c.started_at, leases.c.expires_at)
     .outerjoin(leases, (leases.c.trial_id == attempts.c.trial_id) & (leases.c.attempt == attempts.c.attempt))
     .where(attempts.c.worker_id == bindparam("worker"), attempts.c.request_id == bindparam("request"))
@@ -59,8 +75,8 @@ def grant(
 ) -> None:
     """Begin an attempt and give its worker the lease; `evidence` tells why a paused trial was promoted."""
     common = {"trial_id": trial_id, "attempt": attempt, "token": token, "worker_id": worker_id, "started_at": tx.now}
-    tx.write(_BEGIN, {**common, "request_id": request_id, "first_epoch": first_epoch, "evidence": evidence})
-    tx.write(_GRANT, {**common, "study_id": study_id, "expires_at": expires_at})
+    tx.write_one(_BEGIN, {**common, "request_id": request_id, "first_epoch": first_epoch, "evidence": evidence})
+    tx.write_one(_GRANT, {**common, "study_id": study_id, "expires_at": expires_at})
 
 
 def renew(tx: Transaction, trial_id: int, until: datetime) -> None:
@@ -104,7 +120,7 @@ def tell(
     if facts:
         values["facts"] = {**facts_of(tx, trial_id, attempt), **facts}
     if values:
-        tx.write(_TELL, {"trial": trial_id, "nth": attempt, **values})
+        tx.write_one(_TELL, {"trial": trial_id, "nth": attempt, **values})
 
 
 def facts_of(tx: Transaction, trial_id: int, attempt: int) -> dict[str, Any]:
@@ -122,11 +138,10 @@ def end(
     error: Mapping[str, Any] | None = None,
 ) -> None:
     """End an attempt and take its lease back; of an attempt that has ended before, nothing changes."""
-    lease = tx.write(_TAKE_BACK, {"trial": trial_id}).one_or_none()
-    if lease is not None:
+    for lease in tx.change(_TAKE_BACK, {"trial": trial_id}):
         study_rows.spend_slot(tx, lease.study_id, max(0.0, (tx.now - lease.started_at).total_seconds()))
     ended = {"ended_at": tx.now, "end": how, "outcome": outcome, "error": error}
-    tx.write(_END, {"trial": trial_id, "nth": attempt, **ended})
+    tx.write_one(_END, {"trial": trial_id, "nth": attempt, **ended})
 
 
 def expired(tx: Transaction, limit: int) -> list[int]:
@@ -166,12 +181,12 @@ def held_by(tx: Transaction, worker_id: str) -> Records:
 
 def tokens_of_worker(tx: Transaction, worker_id: str) -> set[str]:
     """Tokens of the leases that a worker holds."""
-    return set(tx.read(_TOKENS_OF_WORKER, {"worker": worker_id}).scalars())
+    return {row.token for row in tx.records(_TOKENS_OF_WORKER, {"worker": worker_id})}
 
 
 def of_request(tx: Transaction, worker_id: str, request_id: str) -> Records:
     """Attempts that a request was given: `token`, `started_at`, and `expires_at` of the lease, None if it has ended."""
-    return tx.read(_OF_REQUEST, {"worker": worker_id, "request": request_id}).all()
+    return tx.records(_OF_REQUEST, {"worker": worker_id, "request": request_id})
 
 
 def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Record | None:

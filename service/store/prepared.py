@@ -1,4 +1,4 @@
-"""Statements of the path that every report takes: compiled once for each kind of database, and run by its driver.
+"""Statements that every trial and report needs: compiled once for each kind of database, and run by its driver.
 
 SQLAlchemy prepares every statement, and every row of it, anew, which takes about ten times as long as the driver needs.
 What types do to values is done here as well, and what the driver refuses is told by the same errors.
@@ -6,35 +6,138 @@ What types do to values is done here as well, and what the driver refuses is tol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = Mapping[str, Any]
+Record = Any
+"""A row that was found, its columns as attributes."""
+
 _Written = Callable[[Row], Any]
 _Read = Callable[[Any], Any]
 
 
-class Bulk:
-    """An insert or update of many rows.
+class _Prepared:
+    """A statement, compiled once for each kind of database."""
+
+    def __init__(self, statement: Select[Any] | Insert | Update | Delete, names: Sequence[str] | None = None) -> None:
+        self._statement = statement
+        self._names = names
+        self._forms: dict[str, tuple[str, _Written]] = {}
+
+    def _form(self, dialect: Dialect) -> tuple[str, _Written]:
+        found = self._forms.get(dialect.name)
+        if found is None:
+            compiled = self._statement.compile(dialect=dialect, column_keys=self._names and list(self._names))
+            if not isinstance(compiled, SQLCompiler):
+                raise TypeError(f"received {self._statement!r}, expected a query, insert, update or delete")
+            if self._names is not None:
+                _require_all_named(compiled, self._names)
+            found = self._forms[dialect.name] = str(compiled), _written(compiled, dialect)
+        return found
+
+
+class _Found(_Prepared):
+    """A statement that finds rows: what its columns' types make of them, once the driver has told what it finds."""
+
+    def __init__(self, statement: Select[Any] | Insert | Update | Delete, names: Sequence[str] | None = None) -> None:
+        super().__init__(statement, names)
+        self._columns = list(statement.exported_columns)
+        self._readings: dict[str, tuple[list[tuple[int, _Read]], Callable[[Iterable[Any]], Record]]] = {}
+
+    def records(self, connection: Connection, parameters: Row) -> list[Record]:
+        """What it finds, the columns of each row as attributes.
+
+        Args:
+            connection: In a transaction.
+            parameters: All that it has.
+        Raises:
+            DBAPIError: As SQLAlchemy raises it.
+        """
+        found, as_record = self._fetch(connection, parameters)
+        return [as_record(row) for row in found]
+
+    def _fetch(
+        self, connection: Connection, parameters: Row
+    ) -> tuple[list[list[Any]], Callable[[Iterable[Any]], Record]]:
+        dialect = connection.dialect
+        text, written = self._form(dialect)
+        with _cursor(connection, text) as cursor:
+            cursor.execute(text, written(parameters))
+            reading = self._readings.get(dialect.name)
+            if reading is None:
+                reading = self._readings[dialect.name] = self._reading(dialect, cursor.description)
+            found = [list(row) for row in cursor.fetchall()]
+        reads, as_record = reading
+        for at, read in reads:
+            for row in found:
+                row[at] = read(row[at])
+        return found, as_record
+
+    def _reading(
+        self, dialect: Dialect, description: Sequence[Any]
+    ) -> tuple[list[tuple[int, _Read]], Callable[[Iterable[Any]], Record]]:
+        # What a type has to do may depend on what the driver makes of the column's own type.
+        reads: list[tuple[int, _Read]] = []
+        for at, (column, told) in enumerate(zip(self._columns, description, strict=True)):
+            read = column.type.dialect_impl(dialect).result_processor(dialect, told[1])
+            if read is not None:
+                reads.append((at, read))
+        return reads, _named([told[0] for told in description])
+
+
+class Query(_Found):
+    """A query."""
+
+    def __init__(self, statement: Select[Any]) -> None:
+        """Nothing is compiled yet.
+
+        Args:
+            statement: Its parameters are given by name.
+        """
+        super().__init__(statement)
+
+    def rows(self, connection: Connection, parameters: Row) -> list[list[Any]]:
+        """What it finds as plain lists, in the order of its columns; otherwise as `records`."""
+        return self._fetch(connection, parameters)[0]
+
+
+class Change(_Found):
+    """An insert, update or delete that returns columns of the rows that it was done to.
+
+    Defaults of columns are not filled in, so the parameters name every column that has one.
+    """
+
+    def __init__(self, statement: Insert | Update | Delete, *names: str) -> None:
+        """Nothing is compiled yet.
+
+        Args:
+            statement: One with `returning`.
+            names: Of its parameters.
+        """
+        super().__init__(statement, names)
+
+
+class Bulk(_Prepared):
+    """An insert, update or delete that is done for many rows.
 
     Defaults of columns are not filled in, so a row names every column that has one.
     """
 
-    def __init__(self, statement: Insert | Update, *names: str) -> None:
+    def __init__(self, statement: Insert | Update | Delete, *names: str) -> None:
         """Nothing is compiled yet.
 
         Args:
-            statement: Whose values are the parameters of a row, and nothing else.
+            statement: The values of a row are its parameters.
             names: Of these parameters.
         """
-        self._statement = statement
-        self._names = names
-        self._forms: dict[str, tuple[str, _Written]] = {}
+        super().__init__(statement, names)
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Write rows.
@@ -45,85 +148,75 @@ class Bulk:
         Raises:
             DBAPIError: As SQLAlchemy raises it.
         """
-        text, written = self._forms.get(connection.dialect.name) or self._form(connection.dialect)
+        text, written = self._form(connection.dialect)
         with _cursor(connection, text) as cursor:
             if len(rows) == 1:
                 cursor.execute(text, written(rows[0]))
             else:
                 cursor.executemany(text, [written(row) for row in rows])
 
-    def _form(self, dialect: Dialect) -> tuple[str, _Written]:
-        compiled = self._statement.compile(dialect=dialect, column_keys=list(self._names))
-        if not isinstance(compiled, SQLCompiler):
-            raise TypeError(f"received {self._statement!r}, expected an insert or update")
-        left_out = [column.name for column in (*compiled.insert_prefetch, *compiled.update_prefetch)]
-        unknown = set(compiled.bind_names.values()) - set(self._names)
-        if left_out or unknown:
-            raise ValueError(f"a row lacks {', '.join([*left_out, *sorted(unknown)])}; name it and give its value")
-        found = self._forms[dialect.name] = str(compiled), _written(compiled, dialect)
-        return found
 
+class Columns:
+    """An update that sets whichever columns it is given values for."""
 
-class Query:
-    """A query whose rows are read as plain lists, in the order of its columns."""
-
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Update, *names: str) -> None:
         """Nothing is compiled yet.
 
         Args:
-            statement: Its parameters are given by name.
+            statement: Without values.
+            names: Of the parameters that tell which rows it is done to.
         """
         self._statement = statement
-        self._forms: dict[str, tuple[str, _Written]] = {}
-        self._reads: dict[str, list[tuple[int, _Read]]] = {}
+        self._names = names
+        self._bulks: dict[tuple[str, ...], Bulk] = {}
 
-    def rows(self, connection: Connection, parameters: Row) -> list[list[Any]]:
-        """What it finds.
+    def run(self, connection: Connection, row: Row) -> None:
+        """Set columns.
 
         Args:
             connection: In a transaction.
-            parameters: All that it has.
+            row: The parameters, and a value for each of the columns.
         Raises:
             DBAPIError: As SQLAlchemy raises it.
         """
-        dialect = connection.dialect
-        text, written = self._forms.get(dialect.name) or self._form(dialect)
-        with _cursor(connection, text) as cursor:
-            cursor.execute(text, written(parameters))
-            reads = self._reads.get(dialect.name)
-            if reads is None:
-                reads = self._reads[dialect.name] = self._reading(dialect, cursor.description)
-            found = [list(row) for row in cursor.fetchall()]
-        for at, read in reads:
-            for row in found:
-                row[at] = read(row[at])
-        return found
+        names = tuple(row)
+        bulk = self._bulks.get(names)
+        if bulk is None:
+            values: dict[str, Any] = {name: bindparam(name) for name in names if name not in self._names}
+            bulk = self._bulks[names] = Bulk(self._statement.values(values), *names)
+        bulk.run(connection, [row])
 
-    def _form(self, dialect: Dialect) -> tuple[str, _Written]:
-        compiled = self._statement.compile(dialect=dialect)
-        if not isinstance(compiled, SQLCompiler):
-            raise TypeError(f"received {self._statement!r}, expected a select")
-        found = self._forms[dialect.name] = str(compiled), _written(compiled, dialect)
-        return found
 
-    def _reading(self, dialect: Dialect, description: Sequence[Any]) -> list[tuple[int, _Read]]:
-        # What a type has to do may depend on what the driver makes of the column's own type.
-        found: list[tuple[int, _Read]] = []
-        for at, (column, told) in enumerate(zip(self._statement.selected_columns, description, strict=True)):
-            read = column.type.dialect_impl(dialect).result_processor(dialect, told[1])
-            if read is not None:
-                found.append((at, read))
-        return found
+def _named(columns: Sequence[str]) -> Callable[[Iterable[Any]], Record]:
+    made: Any = namedtuple("Found", columns)  # type: ignore[misc]  # They are known once something was found.
+    make: Callable[[Iterable[Any]], Record] = made._make
+    return make
+
+
+def _require_all_named(compiled: SQLCompiler, names: Collection[str]) -> None:
+    left_out = [column.name for column in (*compiled.insert_prefetch, *compiled.update_prefetch)]
+    asked = {name for parameter, name in compiled.bind_names.items() if parameter.required}
+    if left_out or not asked <= set(names):
+        lacking = ", ".join([*left_out, *sorted(asked - set(names))])
+        raise ValueError(f"a row lacks {lacking}; name it and give its value")
 
 
 def _written(compiled: SQLCompiler, dialect: Dialect) -> _Written:
-    kinds = {name: parameter.type for parameter, name in compiled.bind_names.items()}
-    writes = {name: kind.dialect_impl(dialect).bind_processor(dialect) for name, kind in kinds.items()}
+    constants: dict[str, Any] = {}
+    writes: dict[str, _Read | None] = {}
+    for parameter, name in compiled.bind_names.items():
+        write = writes[name] = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        if not parameter.required:
+            constants[name] = write(parameter.value) if write else parameter.value
     if not compiled.positional:
-        named = list(writes.items())
-        return lambda row: {name: write(row[name]) if write else row[name] for name, write in named}
+        named = [(name, write) for name, write in writes.items() if name not in constants]
+        return lambda row: {**constants, **{name: write(row[name]) if write else row[name] for name, write in named}}
     order = [(name, writes[name]) for name in compiled.positiontup or ()]
-    return lambda row: [write(row[name]) if write else row[name] for name, write in order]
+    if not constants:
+        return lambda row: [write(row[name]) if write else row[name] for name, write in order]
+    return lambda row: [
+        constants[name] if name in constants else write(row[name]) if write else row[name] for name, write in order
+    ]
 
 
 @contextmanager

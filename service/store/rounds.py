@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
 
+from service.store.prepared import Query
 from service.store.schema import rounds, studies
 from service.store.transaction import Records, Transaction
 
-_COUNT = select(func.count()).where(rounds.c.study_id == bindparam("study"))
+_COUNT = Query(select(func.count().label("num")).where(rounds.c.study_id == bindparam("study")))
 
 
 def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
@@ -33,4 +34,4 @@ def of_study(tx: Transaction, study_id: int) -> Records:
 
 def count(tx: Transaction, study_id: int) -> int:
     """How many rounds a study has."""
-    return int(tx.read(_COUNT, {"study": study_id}).scalar_one())
+    return int(tx.only(_COUNT, {"study": study_id}).num)

@@ -11,16 +11,17 @@ from sqlalchemy.exc import IntegrityError
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import StudyState, TrialState
+from service.store.prepared import Bulk, Columns, Query
 from service.store.schema import attempts, studies, trials
 from service.store.transaction import Record, Records, Transaction
 
 SPEC_TEXT = cast(studies.c.spec, Text).label("spec_text")
 """The body of a study as it is stored: equal texts need to be read only once."""
 
-_BY_ID = select(studies, SPEC_TEXT).where(studies.c.id == bindparam("study_id"))
-_BY_ID_LOCKED = _BY_ID.with_for_update(of=studies)
+_OF_ID = select(studies, SPEC_TEXT).where(studies.c.id == bindparam("study_id"))
+_BY_ID, _BY_ID_LOCKED = Query(_OF_ID), Query(_OF_ID.with_for_update(of=studies))
 _TRIALS = select(trials.c.id).where(trials.c.study_id == studies.c.id)
-_RUNNING = (
+_RUNNING = Query(
     select(
         *(column for column in studies.c if column is not studies.c.spec),
         SPEC_TEXT,
@@ -34,12 +35,16 @@ _RUNNING = (
     .where(studies.c.state == StudyState.RUNNING)
     .order_by(studies.c.id)
 )
-# Which columns it sets follows from the parameters that it is run with, as with an insert.
-_CHANGE = update(studies).where(studies.c.id == bindparam("study_id"))
-_COUNT_TRIAL = _CHANGE.values(num_trials=studies.c.num_trials + 1)
-_SPEND_SLOT = _CHANGE.values(slot_s=studies.c.slot_s + bindparam("seconds", type_=Double))
-_COUNT_STAGNANT = _CHANGE.values(num_stagnant=studies.c.num_stagnant + 1).where(
-    studies.c.best_trial_id.is_distinct_from(bindparam("trial_id", type_=Integer))
+_UPDATE = update(studies).where(studies.c.id == bindparam("study_id"))
+_CHANGE = Columns(_UPDATE, "study_id")
+_COUNT_TRIAL = Bulk(_UPDATE.values(num_trials=studies.c.num_trials + 1), "study_id")
+_SPEND_SLOT = Bulk(_UPDATE.values(slot_s=studies.c.slot_s + bindparam("seconds", type_=Double)), "study_id", "seconds")
+_COUNT_STAGNANT = Bulk(
+    _UPDATE.values(num_stagnant=studies.c.num_stagnant + 1).where(
+        studies.c.best_trial_id.is_distinct_from(bindparam("trial_id", type_=Integer))
+    ),
+    "study_id",
+    "trial_id",
 )
 
 
@@ -89,12 +94,14 @@ def unknown(name: str) -> str:
 
 def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record | None:
     """The study of this id, if it still exists; also the text of its body, as `spec_text`."""
-    return tx.read(_BY_ID_LOCKED if is_locked else _BY_ID, {"study_id": study_id}).one_or_none()
+    found: Record | None = tx.only(_BY_ID_LOCKED if is_locked else _BY_ID, {"study_id": study_id})
+    return found
 
 
 def of_id(tx: Transaction, study_id: int) -> Record:
     """The study of this id, which exists."""
-    return tx.read(_BY_ID, {"study_id": study_id}).one()
+    [found] = tx.records(_BY_ID, {"study_id": study_id})
+    return found  # type: ignore[no-any-return]
 
 
 def running(tx: Transaction) -> Records:
@@ -104,7 +111,7 @@ def running(tx: Transaction) -> Records:
         Rows with the text of the body, `spec_text`, in place of `spec`, the count of running trials, `num_running`, and
         whether there are trials that wait or are paused, `has_waiting` and `has_paused`.
     """
-    return tx.read(_RUNNING).all()
+    return tx.records(_RUNNING, {})
 
 
 def in_state(tx: Transaction, *states: StudyState) -> Records:
@@ -114,28 +121,28 @@ def in_state(tx: Transaction, *states: StudyState) -> Records:
 
 def change(tx: Transaction, study_id: int, **values: Any) -> None:
     """Set columns of a study."""
-    tx.write(_CHANGE, {"study_id": study_id, "updated_at": tx.now, **values})
+    tx.write_one(_CHANGE, {"study_id": study_id, "updated_at": tx.now, **values})
 
 
 def count_trial(tx: Transaction, study_id: int) -> None:
     """Count one more trial."""
-    tx.write(_COUNT_TRIAL, {"study_id": study_id})
+    tx.write_one(_COUNT_TRIAL, {"study_id": study_id})
 
 
 def count_stagnant(tx: Transaction, study_id: int, trial_id: int) -> None:
     """Count one more trial that ended or paused since the best value, unless it is the best one itself."""
-    tx.write(_COUNT_STAGNANT, {"study_id": study_id, "trial_id": trial_id})
+    tx.write_one(_COUNT_STAGNANT, {"study_id": study_id, "trial_id": trial_id})
 
 
 def spend_slot(tx: Transaction, study_id: int, seconds: float) -> None:
     """Count the time that an attempt has taken a slot for."""
-    tx.write(_SPEND_SLOT, {"study_id": study_id, "seconds": seconds})
+    tx.write_one(_SPEND_SLOT, {"study_id": study_id, "seconds": seconds})
 
 
 def gained(tx: Transaction, study_id: int, trial_id: int | None, best_value: float | None) -> None:
     """Set a new best value, and whose it is."""
     values = {"best_value": best_value, "best_trial_id": trial_id, "num_stagnant": 0}
-    tx.write(_CHANGE, {"study_id": study_id, **values})
+    tx.write_one(_CHANGE, {"study_id": study_id, **values})
 
 
 def remove(tx: Transaction, study_id: int) -> None:

@@ -15,14 +15,14 @@ from sqlalchemy.engine import Row
 
 from service.domain.principal import Principal
 from service.store import notices, schema
-from service.store.prepared import Bulk, together
+from service.store.prepared import Bulk, Change, Columns, Query, together
 
 Record = Row[Any]
 """A stored row, its columns as attributes."""
 
 Records = Sequence[Record]
 
-_ADVANCE = (
+_ADVANCE = Change(
     update(schema.studies)
     .where(schema.studies.c.id == bindparam("study_id"))
     .values(
@@ -30,7 +30,11 @@ _ADVANCE = (
         num_epochs=schema.studies.c.num_epochs + bindparam("epochs"),
         updated_at=bindparam("now"),
     )
-    .returning(schema.studies.c.last_event_seq)
+    .returning(schema.studies.c.last_event_seq),
+    "study_id",
+    "num_events",
+    "epochs",
+    "now",
 )
 _INSERT_EVENTS = Bulk(insert(schema.events), "study_id", "seq", "kind", "at", "data")
 
@@ -85,6 +89,28 @@ class Transaction:
         self.num_writes += 1
         return self.connection.execute(statement, parameters)
 
+    def records(self, query: Query, parameters: Mapping[str, Any]) -> list[Any]:
+        """Run a prepared query."""
+        return query.records(self.connection, parameters)
+
+    def only(self, query: Query, parameters: Mapping[str, Any]) -> Any:
+        """Run a prepared query that finds one row at most; None if it finds none."""
+        found = query.records(self.connection, parameters)
+        return found[0] if found else None
+
+    def change(self, change: Change, parameters: Mapping[str, Any]) -> list[Any]:
+        """Run a prepared insert, update or delete, and return what it says of the rows that it was done to."""
+        self.num_writes += 1
+        return change.records(self.connection, parameters)
+
+    def write_one(self, prepared: Bulk | Columns, row: Mapping[str, Any]) -> None:
+        """Run a prepared insert, update or delete for one row."""
+        self.num_writes += 1
+        if isinstance(prepared, Columns):
+            prepared.run(self.connection, row)
+        else:
+            prepared.run(self.connection, [row])
+
     def write_all(self, bulk: Bulk, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run an insert or update for many rows, at least one."""
         self.num_writes += 1
@@ -134,10 +160,10 @@ class Transaction:
                 "epochs": self._epochs[study_id],
                 "now": self.now,
             }
-            last = self.connection.execute(_ADVANCE, parameters).scalar_one_or_none()
-            if last is None:  # The study was deleted in this transaction; its feed went with it.
+            advanced = _ADVANCE.records(self.connection, parameters)
+            if not advanced:  # The study was deleted in this transaction; its feed went with it.
                 continue
-            first = last - len(items) + 1
+            first = advanced[0].last_event_seq - len(items) + 1
             events += [Event(study_id, first + i, kind, self.now, data) for i, (kind, data) in enumerate(items)]
         if events:
             rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]

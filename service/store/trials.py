@@ -10,13 +10,36 @@ from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, text
 from caviar.contract.errors import NotFound
 from caviar.contract.states import TrialState
 from service.domain.repeats import params_digest
+from service.store.prepared import Change, Columns, Query
 from service.store.schema import leases, studies, trials, workers
 from service.store.transaction import Record, Records, Transaction
 
-_INSERT = insert(trials).returning(trials)
+_AT_FIRST = {
+    "state": TrialState.WAITING,
+    "num_epochs": 0,
+    "attempt": 0,
+    "num_charged": 0,
+    "promoted_epoch": 0,
+    "is_alone": False,
+    "tags": {},
+    "note": "",
+}
+_ADD = Change(
+    insert(trials).returning(trials),
+    *_AT_FIRST,
+    "study_id",
+    "number",
+    "origin",
+    "round",
+    "params",
+    "params_digest",
+    "space_version",
+    "as_of_seq",
+    "created_at",
+)
 # Wider than the column: an id from a request may be any number that JSON can carry.
 _ID = bindparam("trial_id", type_=BigInteger)
-_GET = select(trials).where(trials.c.id == _ID)
+_GET = Query(select(trials).where(trials.c.id == _ID))
 _LEASED = (
     select(
         trials,
@@ -32,9 +55,8 @@ _LEASED = (
     .outerjoin(leases, leases.c.trial_id == trials.c.id)
     .where(trials.c.id == _ID)
 )
-_LEASED_LOCKED = _LEASED.with_for_update(of=trials)
-# Which columns it sets follows from the parameters that it is run with, as with an insert.
-_CHANGE = update(trials).where(trials.c.id == bindparam("trial_id"))
+_LEASED_LOCKED = Query(_LEASED.with_for_update(of=trials))
+_CHANGE = Columns(update(trials).where(trials.c.id == bindparam("trial_id")), "trial_id")
 # More trials than are created between a backup and the loss of its database.
 _ID_ROOM = 1_000_000
 _IN_STATES = (trials.c.study_id == bindparam("study"), trials.c.state.in_(bindparam("states", expanding=True)))
@@ -77,9 +99,9 @@ def add(
 ) -> Record:
     """Insert a waiting trial and return its row."""
     row = {
+        **_AT_FIRST,
         "study_id": study_id,
         "number": number,
-        "state": TrialState.WAITING,
         "origin": origin,
         "round": round_number,
         "params": params,
@@ -88,7 +110,8 @@ def add(
         "as_of_seq": as_of_seq,
         "created_at": tx.now,
     }
-    return tx.write(_INSERT, row).one()
+    [added] = tx.change(_ADD, row)
+    return added  # type: ignore[no-any-return]
 
 
 def get(tx: Transaction, trial_id: int) -> Record:
@@ -97,7 +120,7 @@ def get(tx: Transaction, trial_id: int) -> Record:
     Raises:
         NotFound: There is none.
     """
-    row = tx.read(_GET, {"trial_id": trial_id}).one_or_none()
+    row: Record | None = tx.only(_GET, {"trial_id": trial_id})
     if row is None:
         raise NotFound(unknown(trial_id))
     return row
@@ -133,7 +156,7 @@ def with_lease(tx: Transaction, trial_id: int) -> Record:
     Raises:
         NotFound: There is no such trial.
     """
-    row = tx.read(_LEASED_LOCKED, {"trial_id": trial_id}).one_or_none()
+    row: Record | None = tx.only(_LEASED_LOCKED, {"trial_id": trial_id})
     if row is None:
         raise NotFound(unknown(trial_id))
     return row
@@ -141,7 +164,7 @@ def with_lease(tx: Transaction, trial_id: int) -> Record:
 
 def change(tx: Transaction, trial_id: int, **values: Any) -> None:
     """Set columns of a trial."""
-    tx.write(_CHANGE, {"trial_id": trial_id, **values})
+    tx.write_one(_CHANGE, {"trial_id": trial_id, **values})
 
 
 def next_waiting(tx: Transaction, study_id: int, first: Sequence[int] = ()) -> Record | None:

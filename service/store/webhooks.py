@@ -9,18 +9,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
 from caviar.contract.errors import NotFound
+from service.store.prepared import Query
 from service.store.schema import deliveries, webhook_secrets, webhooks
 from service.store.transaction import Record, Records, Transaction
 
 # The lock keeps a webhook from being deleted before the messages that are written for it are committed.
-_ACTIVE = (
+_ACTIVE = Query(
     select(webhooks).where(webhooks.c.is_active).order_by(webhooks.c.id).with_for_update(read=True, key_share=True)
 )
 
 
 def active(tx: Transaction) -> Records:
     """Webhooks that are told something, the oldest first; none of them goes before the commit."""
-    return tx.read(_ACTIVE).all()
+    return tx.records(_ACTIVE, {})
 
 
 def add(tx: Transaction, **values: Any) -> int:

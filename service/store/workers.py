@@ -10,13 +10,13 @@ from sqlalchemy import bindparam, insert, select, update
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import WorkerMode
+from service.store.prepared import Columns, Query
 from service.store.schema import leases, workers
 from service.store.transaction import Record, Records, Transaction
 
 _INSERT = insert(workers)
-_GET = select(workers).where(workers.c.id == bindparam("worker"))
-# Which columns it sets follows from the parameters that it is run with, as with an insert.
-_CHANGE = update(workers).where(workers.c.id == bindparam("worker"))
+_GET = Query(select(workers).where(workers.c.id == bindparam("worker")))
+_CHANGE = Columns(update(workers).where(workers.c.id == bindparam("worker")), "worker")
 
 
 def add(
@@ -53,7 +53,7 @@ def get(tx: Transaction, worker_id: str) -> Record:
     Raises:
         NotFound: It never registered here.
     """
-    row = tx.read(_GET, {"worker": worker_id}).one_or_none()
+    row: Record | None = tx.only(_GET, {"worker": worker_id})
     if row is None:
         raise NotFound(unknown(worker_id))
     return row
@@ -73,12 +73,12 @@ def seen(
         values["devices"] = devices
     if slot_facts is not None:
         values["slot_facts"] = slot_facts
-    tx.write(_CHANGE, {"worker": worker_id, **values})
+    tx.write_one(_CHANGE, {"worker": worker_id, **values})
 
 
 def set_mode(tx: Transaction, worker_id: str, mode: WorkerMode) -> None:
     """Set what the operator wants of a worker."""
-    tx.write(_CHANGE, {"worker": worker_id, "mode": mode})
+    tx.write_one(_CHANGE, {"worker": worker_id, "mode": mode})
 
 
 def seen_by_now(tx: Transaction) -> None:

@@ -111,11 +111,14 @@ def test_naive_times_are_refused_as_elsewhere(engine: Engine, trial_id: int) -> 
     [
         (Bulk(insert(MEASUREMENTS), *(name for name in NAMES if name != "is_current")), "is_current"),
         (
-            Bulk(update(MEASUREMENTS).values(value=bindparam("value")).where(MEASUREMENTS.c.epoch == 3), "value"),
-            "epoch",
+            Bulk(
+                update(MEASUREMENTS).values(value=bindparam("value")).where(MEASUREMENTS.c.epoch == bindparam("at")),
+                "value",
+            ),
+            "at",
         ),
     ],
-    ids=["a default", "a value of its own"],
+    ids=["a default", "a parameter"],
 )
 def test_what_rows_do_not_give_is_named(engine: Engine, bulk: Bulk, said: str) -> None:
     with pytest.raises(ValueError, match=said), begun(engine) as connection:
