@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from caviar.contract.errors import FieldError, InvalidRequest, Unavailable
 from service.domain.principal import Principal
+from service.store.prepared import first_row
 from service.store.transaction import Transaction
 
 _BUSY_TIMEOUT_S = 30.0
@@ -160,7 +161,7 @@ def take_turn(connection: Connection) -> RootTransaction:
     transaction = connection.begin()
     options = connection.get_execution_options()
     patience = f"{round(1000 * options['patience_s'])}ms"
-    *_, told_at = connection.exec_driver_sql(_TAKE_TURN.format(patience=patience)).one()
+    *_, told_at = first_row(connection, _TAKE_TURN.format(patience=patience))
     for tell in options[TOLD]:
         tell(told_at)
     return transaction
@@ -256,10 +257,14 @@ def begun(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def write(engine: Engine, now: datetime, actor: Principal | None = None) -> Iterator[Transaction]:
     """A transaction that writes, for the time before the writer works; its events are stored and told to nobody."""
-    with outages_told(), engine.connect() as connection, take_turn(connection):
-        transaction = Transaction(connection, now, actor)
-        yield transaction
-        transaction.flush()
+    with (
+        outages_told(),
+        engine.connect() as connection,
+        take_turn(connection),
+        Transaction(connection, now, actor) as tx,
+    ):
+        yield tx
+        tx.flush()
 
 
 @contextmanager

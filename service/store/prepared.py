@@ -236,6 +236,19 @@ def together(connection: Connection) -> Iterator[None]:
         yield
 
 
+def first_row(connection: Connection, text: str) -> Sequence[Any]:
+    """What a statement of Postgres finds first; a transaction that has not begun yet begins on the same way there.
+
+    Raises:
+        DBAPIError: As SQLAlchemy raises it.
+    """
+    with _cursor(connection, text) as cursor:
+        with together(connection):
+            cursor.execute(text)
+        found: Sequence[Any] = cursor.fetchone()
+    return found
+
+
 @contextmanager
 def _cursor(connection: Connection, text: str) -> Iterator[Any]:
     cursor = connection.connection.cursor()

@@ -124,6 +124,7 @@ def read(tx: Transaction, trial_ids: Collection[int]) -> dict[int, Standing]:
         study = known.get(study_id)
         if study is None:
             study = known[study_id] = StudyStanding(study_id, *of_study)
+            tx.last_seqs[study_id] = study.last_seq
         found[trial_id] = Standing(trial_id, study, number, attempt, token, begun_at, value, best, last, checkpoint)
     return found
 

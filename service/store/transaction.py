@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from types import TracebackType
 from typing import Any
 
 from pydantic import JsonValue
@@ -22,7 +23,7 @@ Record = Row[Any]
 
 Records = Sequence[Record]
 
-_ADVANCE = Change(
+_ADVANCING = (
     update(schema.studies)
     .where(schema.studies.c.id == bindparam("study_id"))
     .values(
@@ -30,12 +31,10 @@ _ADVANCE = Change(
         num_epochs=schema.studies.c.num_epochs + bindparam("epochs"),
         updated_at=bindparam("now"),
     )
-    .returning(schema.studies.c.last_event_seq),
-    "study_id",
-    "num_events",
-    "epochs",
-    "now",
 )
+_ADVANCED = ("study_id", "num_events", "epochs", "now")
+_ADVANCE = Bulk(_ADVANCING, *_ADVANCED)
+_ADVANCE_READ = Change(_ADVANCING.returning(schema.studies.c.last_event_seq), *_ADVANCED)
 _INSERT_EVENTS = Bulk(insert(schema.events), "study_id", "seq", "kind", "at", "data")
 
 
@@ -57,28 +56,48 @@ class Transaction:
     before the commit, so the numbers of one study have no gaps and follow the order of commits.
 
     Attributes:
-        connection: The open connection.
         now: Time of everything that is written.
         actor: Who acts; None for nobody, who may do nothing that is checked.
         num_writes: Rises with every write and event; a caller that saw it stand still knows that nothing was changed.
         reported: Values by epoch that this transaction has stored, by trial.
         kinds: Kinds of the events since the last flush.
         gains: Studies whose best value got better since the last flush.
+        last_seqs: Numbers of the last events of studies, as far as they were read and nobody can change them.
     """
 
     def __init__(self, connection: Connection, now: datetime, actor: Principal | None = None) -> None:
         """Wrap a connection whose transaction has begun."""
-        self.connection = connection
+        self._connection = connection
+        self._sending: AbstractContextManager[None] | None = None
         self.now = now
         self.actor = actor
         self.num_writes = 0
         self.reported: dict[int, dict[int, float]] = defaultdict(dict)
         self.kinds: set[str] = set()
         self.gains: set[int] = set()
+        self.last_seqs: dict[int, int] = {}
         self._pending: list[tuple[int, str, Mapping[str, JsonValue]]] = []
         self._epochs: dict[int, int] = defaultdict(int)
         self._gone: list[int] = []
         self._is_waking = False
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what was begun on the connection, whether or not the transaction has failed."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.__exit__(kind, error, trace)
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection, all that was written being done."""
+        if self._sending is not None:
+            self.__exit__(None, None, None)
+        return self._connection
 
     def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Run a query."""
@@ -107,18 +126,24 @@ class Transaction:
         """Run a prepared insert, update or delete for one row."""
         self.num_writes += 1
         if isinstance(prepared, Columns):
-            prepared.run(self.connection, row)
+            prepared.run(self._connection, row)
         else:
-            prepared.run(self.connection, [row])
+            prepared.run(self._connection, [row])
 
     def write_all(self, bulk: Bulk, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run an insert or update for many rows, at least one."""
         self.num_writes += 1
-        bulk.run(self.connection, rows)
+        bulk.run(self._connection, rows)
 
-    def together(self) -> AbstractContextManager[None]:
-        """A block of writes that need not wait for one another; nothing is read in it."""
-        return together(self.connection)
+    def send_together(self) -> None:
+        """Send what is written next to Postgres without waiting for each answer, until something is read.
+
+        Whatever goes wrong with it is told by then, or by `flush`.
+        """
+        if self._sending is None:
+            sending = together(self._connection)
+            sending.__enter__()
+            self._sending = sending
 
     def emit(self, study_id: int, kind: str, **data: JsonValue) -> None:
         """Add an event to the study's change feed."""
@@ -140,6 +165,7 @@ class Transaction:
 
     def tell_gone(self, study_id: int) -> None:
         """Let other processes know that a study was deleted."""
+        self.last_seqs.pop(study_id, None)
         self._gone.append(study_id)
 
     def wake_claims(self) -> None:
@@ -154,36 +180,40 @@ class Transaction:
         events: list[Event] = []
         # In the order of ids, so that two processes lock the rows of studies in the same order.
         for study_id, items in sorted(by_study.items()):
-            parameters = {
-                "study_id": study_id,
-                "num_events": len(items),
-                "epochs": self._epochs[study_id],
-                "now": self.now,
-            }
-            advanced = _ADVANCE.records(self.connection, parameters)
-            if not advanced:  # The study was deleted in this transaction; its feed went with it.
+            first = self._advance(study_id, len(items))
+            if first is None:  # The study was deleted in this transaction; its feed went with it.
                 continue
-            first = advanced[0].last_event_seq - len(items) + 1
             events += [Event(study_id, first + i, kind, self.now, data) for i, (kind, data) in enumerate(items)]
         if events:
             rows = [{"study_id": e.study_id, "seq": e.seq, "kind": e.kind, "at": e.at, "data": e.data} for e in events]
-            with together(self.connection):
-                _INSERT_EVENTS.run(self.connection, rows)
-                self._notify(events)
-        else:
-            self._notify(events)
+            self.send_together()
+            self.write_all(_INSERT_EVENTS, rows)
+        self._notify(events)
+        self.__exit__(None, None, None)
         self._pending.clear()
         self._epochs.clear()
         self.kinds.clear()
         self.gains.clear()
+        self.last_seqs.clear()
         return events
 
+    def _advance(self, study_id: int, num_events: int) -> int | None:
+        """Count events of a study; returns the number of the first of them, None if the study is gone."""
+        row = {"study_id": study_id, "num_events": num_events, "epochs": self._epochs[study_id], "now": self.now}
+        last = self.last_seqs.get(study_id)
+        if last is not None:
+            self.send_together()
+            self.write_one(_ADVANCE, row)
+            return last + 1
+        found = self.change(_ADVANCE_READ, row)
+        return found[0].last_event_seq - num_events + 1 if found else None
+
     def _notify(self, events: Sequence[Event]) -> None:
-        if self.connection.dialect.name != "postgresql":
+        if self._connection.dialect.name != "postgresql":
             return  # Nobody else is there.
         news: dict[int, tuple[int, int]] = {}
         for event in events:
             news[event.study_id] = (news.get(event.study_id, (event.seq, 0))[0], event.seq)
-        origin = self.connection.get_execution_options()["origin"]
-        notices.send(self.connection, notices.Notice(origin, news, self._gone, is_waking=self._is_waking))
+        origin = self._connection.get_execution_options()["origin"]
+        notices.send(self._connection, notices.Notice(origin, news, self._gone, is_waking=self._is_waking))
         self._gone, self._is_waking = [], False

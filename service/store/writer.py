@@ -257,8 +257,7 @@ class Writer:
 
     def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], Sequence[Event]]:
         outcomes = [_Outcome() for _ in batch]
-        with self._turns.begun() as connection:
-            transaction = Transaction(connection, self._clock())
+        with self._turns.begun() as connection, Transaction(connection, self._clock()) as transaction:
             gathered: dict[Any, list[tuple[_Job, _Outcome]]] = {}
             for job, outcome in zip(batch, outcomes, strict=True):
                 if job.gathering is not None:

@@ -119,12 +119,12 @@ class Intake:
     def store(self) -> None:
         """Write what was taken so far."""
         tx = self._tx
-        with tx.together():
-            measurements.add(tx, self._measured)
-            standings.write(tx, list(self._changed.values()), renewed=self._renewed, until=self._until)
-            for study in self._gained.values():
-                studies.gained(tx, study.id, study.best_trial_id, study.best_value)
-            improvements.add(tx, self._gains)
+        tx.send_together()
+        measurements.add(tx, self._measured)
+        standings.write(tx, list(self._changed.values()), renewed=self._renewed, until=self._until)
+        for study in self._gained.values():
+            studies.gained(tx, study.id, study.best_trial_id, study.best_value)
+        improvements.add(tx, self._gains)
         for taken in (self._measured, self._changed, self._renewed, self._gained, self._gains):
             taken.clear()
 
