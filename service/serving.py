@@ -28,6 +28,8 @@ from service.use_cases.service import Clock, Service, utc_now
 
 _log = structlog.get_logger(__name__)
 
+# Small portions of what is new, so that none takes long, and all of it hardly ever.
+_GC_THRESHOLDS = 700, 5, 5_000
 _SHUTDOWN_S = 5
 _TICKS_PER_SWEEP = round(SWEEP_S / 0.1)
 # Longer than workers keep an idle connection, so that it is not closed just when one of them uses it.
@@ -145,9 +147,10 @@ def _serve(settings: ServiceSettings, clock: Clock | None = None, *, sockets: li
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
     # What is loaded by now stays. To look through all of it for garbage time and again would hold up all requests, by a
-    # third of a second each time.
+    # third of a second each time; and what studies add to it stays as well, so it is looked through seldom.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     server = _Server(config, app.state.service)
     server.run(sockets=sockets)
     return 0 if server.started else 1
