@@ -138,7 +138,9 @@ def end(
     error: Mapping[str, Any] | None = None,
 ) -> None:
     """End an attempt and take its lease back; of an attempt that has ended before, nothing changes."""
-    for lease in tx.change(_TAKE_BACK, {"trial": trial_id}):
+    taken_back = tx.change(_TAKE_BACK, {"trial": trial_id})
+    tx.send_together()
+    for lease in taken_back:
         study_rows.spend_slot(tx, lease.study_id, max(0.0, (tx.now - lease.started_at).total_seconds()))
     ended = {"ended_at": tx.now, "end": how, "outcome": outcome, "error": error}
     tx.write_one(_END, {"trial": trial_id, "nth": attempt, **ended})

@@ -40,6 +40,7 @@ def create_trial(
         space_version=study.space_version,
         as_of_seq=as_of,
     )
+    tx.send_together()
     studies.count_trial(tx, study.id)
     tx.emit(
         study.id,
