@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from caviar.contract.states import Decision
 from service.store import schema
 from service.store.engine import begun, is_outage
-from service.store.prepared import Bulk, Query, together
+from service.store.prepared import Bulk, Change, Columns, Query, together
+from service.store.transaction import Transaction
 
 MEASUREMENTS = schema.measurements
 NAMES = MEASUREMENTS.c.keys()
@@ -141,6 +142,45 @@ def test_rows_are_read_as_sqlalchemy_reads_them(engine: Engine, trial_id: int) -
         assert query.rows(connection, {"of": trial_id + 1}) == []
 
 
+def test_records_have_their_columns_as_attributes(engine: Engine, trial_id: int) -> None:
+    statement = select(MEASUREMENTS, schema.trials.c.number.label("nth")).join(schema.trials)
+    query = Query(statement.where(MEASUREMENTS.c.trial_id == bindparam("of"), MEASUREMENTS.c.is_current))
+    with begun(engine) as connection:
+        Bulk(insert(MEASUREMENTS), *NAMES).run(
+            connection, [measured(trial_id, 1, evidence={"rule": "median"}), measured(trial_id, 2, is_current=False)]
+        )
+        [found] = query.records(connection, {"of": trial_id})
+    assert {name: getattr(found, name) for name in NAMES} == measured(trial_id, 1, evidence={"rule": "median"})
+    assert found.nth == 0
+
+
+def test_a_change_tells_what_it_was_done_to(engine: Engine, trial_id: int) -> None:
+    change = Change(
+        update(schema.trials)
+        .where(schema.trials.c.id == bindparam("of"), schema.trials.c.state == "running")
+        .values(num_epochs=schema.trials.c.num_epochs + 1, ended_at=bindparam("then"))
+        .returning(schema.trials.c.num_epochs, schema.trials.c.ended_at),
+        "of",
+        "then",
+    )
+    with begun(engine) as connection:
+        [first] = change.records(connection, {"of": trial_id, "then": NOW})
+        [second] = change.records(connection, {"of": trial_id, "then": NOW})
+        assert change.records(connection, {"of": trial_id + 1, "then": NOW}) == []
+    assert (first.num_epochs, second.num_epochs) == (1, 2)
+    assert second.ended_at == NOW
+
+
+def test_columns_are_those_that_values_are_given_for(engine: Engine, trial_id: int) -> None:
+    columns = Columns(update(schema.trials).where(schema.trials.c.id == bindparam("of")), "of")
+    with begun(engine) as connection:
+        columns.run(connection, {"of": trial_id, "note": "n", "evidence": {"rule": "median"}})
+        columns.run(connection, {"of": trial_id, "ended_at": NOW})
+        columns.run(connection, {"of": trial_id, "evidence": None})
+        found = connection.execute(select(schema.trials).where(schema.trials.c.evidence.is_(None))).one()
+    assert (found.note, found.ended_at) == ("n", NOW)
+
+
 def test_what_goes_wrong_while_reading_is_sqlalchemy_s_error(engine: Engine) -> None:
     query = Query(select(schema.improvements))
     with begun(engine) as connection:
@@ -200,3 +240,48 @@ def test_what_fails_together_is_told_and_leaves_nothing(engine: Engine, trial_id
     with begun(engine) as connection:
         assert not Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})
         assert connection.execute(select(schema.studies.c.priority)).scalar_one() == 0
+
+
+def test_what_a_transaction_has_sent_is_there_once_it_is_read(engine: Engine, trial_id: int) -> None:
+    bulk, query = Bulk(insert(MEASUREMENTS), *NAMES), Query(select(MEASUREMENTS.c.epoch))
+    with begun(engine) as connection, Transaction(connection, NOW) as tx:
+        for epoch in (1, 2):
+            tx.send_together()
+            tx.write_all(bulk, [measured(trial_id, epoch)])
+            assert len(tx.records(query, {})) == epoch
+        tx.send_together()
+        tx.write_all(bulk, [measured(trial_id, 3)])
+        assert len(tx.read(select(MEASUREMENTS.c.epoch)).all()) == 3
+        tx.send_together()
+        tx.write_all(bulk, [measured(trial_id, 4)])
+        tx.flush()
+    with engine.connect() as connection:
+        assert len(query.rows(connection, {})) == 4
+
+
+def test_what_a_transaction_has_sent_in_vain_is_told_before_its_commit(engine: Engine, trial_id: int) -> None:
+    bulk = Bulk(insert(MEASUREMENTS), *NAMES)
+
+    def send_twice(tx: Transaction) -> None:
+        tx.send_together()
+        tx.write_all(bulk, [measured(trial_id, 1)])
+        tx.write_all(bulk, [measured(trial_id, 1)])
+        tx.flush()
+
+    for _ in range(2):
+        with pytest.raises(IntegrityError), begun(engine) as connection, Transaction(connection, NOW) as tx:
+            send_twice(tx)
+    with engine.connect() as connection:
+        assert not Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})
+
+
+def test_what_ends_a_transaction_is_told_whatever_it_has_sent(engine: Engine, trial_id: int) -> None:
+    def fail(tx: Transaction) -> None:
+        tx.send_together()
+        tx.write_all(Bulk(insert(MEASUREMENTS), *NAMES), [measured(trial_id, 1)])
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"), begun(engine) as connection, Transaction(connection, NOW) as tx:
+        fail(tx)
+    with begun(engine) as connection:
+        assert not Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from caviar.contract.errors import Unavailable
 from caviar.contract.study import StudyEdit, StudySpec
 from service.api.examples import BODIES
 from service.domain.principal import SYSTEM
+from service.search.mirror import Mirror
 from service.store import studies
 from service.store.engine import Engine, connect, read, write
 from service.store.schema import events
@@ -175,3 +177,60 @@ def test_an_edited_study_is_searched_by_its_new_limits(books: Books) -> None:
     books.searches.apply(books.write(lambda tx: submitting.edit(tx, "digits-mlp", edit))[1])
     assert old.spec.budget.max_epochs == 30
     assert books.searches.of(1).spec.budget.max_epochs == 3
+
+
+def _search(kind: str, space: dict[str, Any]) -> tuple[Search, Mirror]:
+    spec = StudySpec.model_validate(
+        {"name": "s", "objective": {"name": "o"}, "space": space, "strategy": {"kind": kind}, "seed": 5}
+    )
+    mirror = Mirror(spec)
+    return Search(spec, mirror, seq=1, space_version=1), mirror
+
+
+def _given_at_once(search: Search, num_claims: int) -> list[Suggestion]:
+    """What claims are given that come at the same moment, in their order; none of it comes into the mirror."""
+
+    async def take() -> Suggestion:
+        async with search.steps.next(may_create=True) as step:
+            assert isinstance(step, Suggestion)
+            return step
+
+    async def main() -> list[Suggestion]:
+        return await asyncio.gather(*(take() for _ in range(num_claims)))
+
+    return asyncio.run(main())
+
+
+_WIDE: dict[str, Any] = {
+    "x": {"type": "float", "low": 0.0, "high": 1.0},
+    "n": {"type": "int", "low": 1, "high": 100},
+}
+
+
+@pytest.mark.parametrize("kind", ["random", "quasi_random", "grid"])
+def test_what_does_not_learn_suggests_at_once_what_it_would_one_after_the_other(kind: str) -> None:
+    found = _given_at_once(_search(kind, _WIDE)[0], 4)
+    search, mirror = _search(kind, _WIDE)
+    for number, suggestion in enumerate(found):
+        expected = search.next(may_create=True)
+        assert isinstance(expected, Suggestion)
+        assert (suggestion.number, suggestion.num_ahead) == (number, number)
+        assert suggestion.proposal == expected.proposal
+        mirror.add(number, number + 1, suggestion.proposal.params)
+
+
+def test_what_is_suggested_at_once_is_never_the_same() -> None:
+    # Of two configurations, chance draws one again soon.
+    space: dict[str, Any] = {"n": {"type": "int", "low": 1, "high": 2}}
+    for seed in range(8):
+        spec = _search("random", space)[0].spec.model_copy(update={"seed": seed})
+        search = Search(spec, Mirror(spec), seq=1, space_version=1)
+        first, *others = _given_at_once(search, 2)
+        # Whoever was not given something at once was given what the first one has not stored.
+        assert [one.number for one in others] in ([0], [1])
+        assert (others[0].proposal.params == first.proposal.params) == (others[0].number == 0)
+
+
+def test_what_learns_suggests_one_after_the_other() -> None:
+    found = _given_at_once(_search("tpe", _WIDE)[0], 4)
+    assert [(one.number, one.num_ahead) for one in found] == [(0, 0)] * 4
