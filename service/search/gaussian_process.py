@@ -182,13 +182,14 @@ def standardised(losses: Array) -> Array:
     median = np.median(losses)
     is_worse = losses > median
     width = math.sqrt(np.mean((losses[~is_worse] - median) ** 2))
-    values, which, counts = np.unique(losses, return_inverse=True, return_counts=True)
+    _, which, counts = np.unique(losses, return_inverse=True, return_counts=True)
     # Equal losses share the mean of their ranks.
     quantiles = ((np.cumsum(counts) - counts / 2) / len(losses))[which]
     targets = np.where(is_worse, median + (width or 1.0) * ndtri(quantiles), losses)
     deviation = targets.std()
     centred: Array = targets - targets.mean()
-    return centred / deviation if len(values) > 1 else np.zeros(len(losses))
+    # Of losses that differ by next to nothing the deviation may come out as 0.
+    return centred / deviation if deviation > 0 else np.zeros(len(losses))
 
 
 class Evidence:

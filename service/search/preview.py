@@ -83,7 +83,8 @@ def bin_edges(axis: Axis) -> list[float]:
         widest = max(forward(value + half) - forward(value - half) for value in (axis.low, axis.high))
         # A whole ratio that rounding left just below counts as whole.
         num_bins = max(1, min(num_bins, int((end - start) / widest * (1 + 1e-9))))
-    inner = [axis.scale.backward(start + (end - start) * i / num_bins) for i in range(1, num_bins)]
+    # The width may be about the greatest number there is.
+    inner = [axis.scale.backward(start + (end - start) * (i / num_bins)) for i in range(1, num_bins)]
     return [low, *inner, high]
 
 

@@ -20,6 +20,8 @@ Numbers = npt.NDArray[np.intp]
 
 # Hyperparameters cost the cube of the observations that they are learnt from, and so many say enough of them.
 _MAX_FITTED = 100
+# Of greater ones the squares and sums are no numbers any more; among them none is told from the others.
+_MAX_LOSS = 1e150
 
 
 class _Status(IntEnum):
@@ -178,7 +180,7 @@ class Surrogate(Index):
         elif trial.state.is_finished and trial.value is not None and not reached:
             losses[0] = loss_of(self.mirror.metric, trial.value)
         if not np.isnan(losses).all():
-            return _Status.SEEN, losses
+            return _Status.SEEN, np.clip(losses, -_MAX_LOSS, _MAX_LOSS)
         return (_Status.IGNORED if trial.state.is_finished else _Status.PENDING), losses
 
     def _chosen(self, expected: Array) -> Numbers:

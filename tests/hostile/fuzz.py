@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.hostile.targets import MODULES, close, load, names
+from worker import logs
 
 _KEPT = Path(".hypothesis/hostile")
 _PORTION = 200
@@ -32,6 +33,8 @@ _EXIT_S = 120.0
 def run(name: str, minutes: float, engine: str) -> None:
     """Fuzz one target in this process; an exception tells what was found."""
     end = time.monotonic() + 60 * minutes
+    # As in a worker: its lines take whatever is said, which those of an unconfigured log do not.
+    logs.configure("warning", "fuzz")
     try:
         if engine == "atheris":
             _guided(name, end)

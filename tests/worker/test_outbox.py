@@ -260,6 +260,20 @@ def test_a_letter_that_cannot_be_read_is_found_when_the_file_is_opened(path: Pat
         Outbox(path)
 
 
+def test_an_index_that_lacks_what_its_table_holds_is_found_when_the_file_is_opened(path: Path) -> None:
+    outbox = Outbox(path)
+    outbox.hold(1, "lease-1-1")
+    outbox.put(measurement(1, 1))
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'waits = 1', 'waits = 0') WHERE name = 'waiting'"
+        )
+    with pytest.raises(OutboxBroken, match="index"):
+        Outbox(path)
+
+
 def test_a_folder_that_takes_nothing_is_no_damage(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
         open_outbox(tmp_path / "nowhere")

@@ -204,9 +204,10 @@ class HyperParameters:
         sampling: str | None, default: float | None, parent_name: str | None, parent_values: Any,
     ) -> Any:  # fmt: skip
         low, high = ends
-        way = (sampling or "linear").lower()
         if low > high:
             raise ValueError(f"{name!r} received min_value {low} above max_value {high}, expected the opposite")
+        # Objectives are not type-checked: it may be anything.
+        way = str(sampling or "linear").lower()
         if way not in _SAMPLINGS:
             raise ValueError(f"{name!r} received sampling={sampling!r}, expected linear, log or reverse_log")
         if way != "linear" and (low <= 0 or (step is not None and step <= 1)):

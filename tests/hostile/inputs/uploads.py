@@ -47,7 +47,10 @@ def _stage() -> tuple[TestClient, Scenery]:
     )  # fmt: skip
     prepare(settings)
     client = TestClient(
-        create_app(settings), headers={"Authorization": f"Bearer {_TOKEN}"}, raise_server_exceptions=False
+        create_app(settings),
+        base_url="http://127.0.0.1",
+        headers={"Authorization": f"Bearer {_TOKEN}"},
+        raise_server_exceptions=False,
     )
     _stack.enter_context(client)
     return client, furnish(client)
@@ -76,7 +79,7 @@ def uploads(content: bytes, how: str, headers: dict[str, str], place: str, trial
     number, lease = list(scenery.leases.items())[trial % len(scenery.leases)]
     good = {
         "caviar-lease": lease, "caviar-sha256": hashlib.sha256(content).hexdigest(), "caviar-epoch": "1",
-        "authorization": f"Bearer {_TOKEN}", "host": "testserver",
+        "authorization": f"Bearer {_TOKEN}", "host": "127.0.0.1",
     }  # fmt: skip
     path = f"/api/v1/trials/{number if trial < 20 else trial}/{place}"
     with bounded():
@@ -113,7 +116,7 @@ async def _put(app: Any, path: str, headers: dict[str, str], portions: list[dict
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT", "scheme": "http",
         "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1),
-        "server": ("testserver", 80), "state": {},
+        "server": ("127.0.0.1", 80), "state": {},
         "headers": [(name.encode(), value.encode(errors="replace")) for name, value in headers.items()],
     }  # fmt: skip
 

@@ -201,7 +201,7 @@ def test_standardised_keeps_the_order_and_the_proportions_of_the_better_half() -
     assert targets[4] - targets[2] == pytest.approx(targets[2] - targets[1])
 
 
-@pytest.mark.parametrize("losses", [[3.0], [2.0, 2.0, 2.0], [1.0, 1.0, 1.0, 5.0]])
+@pytest.mark.parametrize("losses", [[3.0], [2.0, 2.0, 2.0], [1.0, 1.0, 1.0, 5.0], [5e-324, 5e-324, 1e-323]])
 def test_standardised_takes_equal_losses(losses: list[float]) -> None:
     targets = standardised(np.array(losses))
     assert np.isfinite(targets).all()

@@ -177,6 +177,15 @@ def test_studies_of_failures_alone_go_on() -> None:
     assert mirror.index(Surrogate, RUNGS, 150).num_results == 14
 
 
+@pytest.mark.parametrize("values", [(1e308, -1e308), (1e308, 1.7e308), (5e-324, 1e-323)])
+def test_the_greatest_and_the_least_numbers_do_no_harm(values: tuple[float, float]) -> None:
+    mirror = Mirror(study(space=PLANE, strategy={"kind": "gp", "n_startup_trials": 3}))
+    for number in range(8):
+        finish(mirror, build_sampler(mirror.spec).propose(mirror, number).params, values[number % 2])
+    forecast = mirror.index(Surrogate, RUNGS, 150).forecast()
+    assert all(np.isfinite(found).all() for found in forecast.predict(mirror.index(Surrogate, RUNGS, 150).known_rows))
+
+
 @pytest.mark.parametrize("num_even", [3, 18])
 def test_a_small_space_is_gone_through_and_then_exhausted(num_even: int) -> None:
     space = {"n": {"type": "int", "low": 1, "high": 6}, "c": {"type": "categorical", "choices": ["a", "b", "c"]}}

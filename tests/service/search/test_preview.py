@@ -55,6 +55,14 @@ def test_histograms_are_flat_in_the_coordinate_and_hold_every_draw() -> None:
     assert shown.histograms["momentum"].edges[0] == 0.5
 
 
+def test_a_range_about_as_wide_as_numbers_are_has_bins() -> None:
+    spec = study(space={"x": {"type": "float", "low": 0.0, "high": 1e308}})
+    histogram = preview(spec, 60).histograms["x"]
+    assert histogram.edges == sorted(set(histogram.edges))
+    assert histogram.edges[15] == pytest.approx(0.5e308)
+    assert sum(histogram.counts) == 60
+
+
 def test_no_bin_is_narrower_than_the_widest_cell() -> None:
     space: dict[str, Any] = {"n": {"type": "int", "low": 1, "high": 16, "scale": "log"}}
     spec = study(space=space)

@@ -88,6 +88,11 @@ def test_what_keras_tuner_refuses_is_refused(ask: Callable[[Any], Any]) -> None:
         ask(HyperParameters())
 
 
+def test_a_sampling_that_is_no_text_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match=r"sampling=2\.0, expected linear"):
+        HyperParameters().Float("a", 0, 1, sampling=2.0)  # type: ignore[arg-type]  # as an objective may
+
+
 @pytest.mark.parametrize("made", [
     ("Int", 6, 13, 3, "linear"), ("Int", 2, 32, 2, "log"), ("Int", 2, 40, 3, "reverse_log"),
     ("Float", 0, 1, 0.25, "linear"), ("Float", 0.001, 10, 10, "log"),
