@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 
 from caviar.contract.space import Space
 from caviar.contract.states import StopReason, TrialState
@@ -71,6 +71,10 @@ def fill(engine: Engine, spec: StudySpec, past: Past, now: datetime) -> None:
             _insert(tx, schema.rounds, _rounds(_space(spec), losses, study_id, now))
         standing = {"num_trials": past.num_trials, "num_epochs": int(lengths.sum()), "best_value": float(losses.min())}
         tx.connection.execute(update(schema.studies).values(standing))
+        if engine.dialect.name == "postgresql":
+            # The rows brought their own ids, of which the sequence knows nothing.
+            sequence = func.pg_get_serial_sequence(schema.trials.name, schema.trials.c.id.name)
+            tx.connection.execute(select(func.setval(sequence, past.num_trials)))
 
 
 def _space(spec: StudySpec) -> Space:
