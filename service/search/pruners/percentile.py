@@ -15,6 +15,7 @@ from service.search.pruner import GO_ON, Pruner, Verdict
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
+_MANY = 100
 
 
 class CompleteIndex(Index):
@@ -30,15 +31,35 @@ class CompleteIndex(Index):
         self.complete: dict[int, dict[int, float]] = {}
         self.at_epoch: dict[int, list[float]] = {}
 
+    def catch_up(self) -> None:
+        """Take in what has changed; of much at once, as of a long study after a start, the values are sorted once."""
+        if len(self.stale) < _MANY:
+            super().catch_up()
+            return
+        changed = [self.mirror.trials[number] for number in self.stale]
+        for trial in changed:
+            self._take_out(trial.number)
+        for trial in changed:
+            if trial.state is TrialState.COMPLETE:
+                self.complete[trial.number] = dict(trial.values)
+                for epoch, value in trial.values.items():
+                    self.at_epoch.setdefault(epoch, []).append(value)
+        for values in self.at_epoch.values():
+            values.sort()
+        self.stale.clear()
+
     def update(self, trial: TrialRecord) -> None:
         """Take in a curve that is complete, or take one out that is no longer."""
-        for epoch, value in self.complete.pop(trial.number, {}).items():
-            values = self.at_epoch[epoch]
-            del values[bisect_left(values, value)]
+        self._take_out(trial.number)
         if trial.state is TrialState.COMPLETE:
             self.complete[trial.number] = dict(trial.values)
             for epoch, value in trial.values.items():
                 insort(self.at_epoch.setdefault(epoch, []), value)
+
+    def _take_out(self, number: int) -> None:
+        for epoch, value in self.complete.pop(number, {}).items():
+            values = self.at_epoch[epoch]
+            del values[bisect_left(values, value)]
 
 
 class StepOptions(Model):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.contract.states import Decision
-from service.search.pruners.percentile import percentile_of
+from caviar.contract.states import Decision, StopReason, TrialState
+from service.search.pruners.percentile import CompleteIndex, percentile_of
 from service.search.registry import build_pruner
 from tests.service.search.pruning import CURVE, CURVES, DIRECTIONS, begin, compare, mirror_of
 
@@ -60,3 +60,33 @@ def test_a_retried_trial_is_no_peer_any_more() -> None:
     for other in (1, 2):
         mirror.requeue(other)
     assert pruner.judge(mirror, number, 1, {1: 2.0}).evidence is None
+
+
+def test_many_curves_at_once_are_the_same_as_one_after_the_other() -> None:
+    mirror = mirror_of([], {"kind": "median"})
+    one_by_one, at_once = CompleteIndex(mirror), CompleteIndex(mirror)
+
+    def end(number: int, *values: float) -> None:
+        mirror.start(number)
+        for epoch, value in enumerate(values, start=1):
+            mirror.measure(number, epoch, value)
+        mirror.end(number, TrialState.COMPLETE, StopReason.MAX_EPOCHS)
+
+    def both_know(numbers: range) -> None:
+        for number in numbers:
+            one_by_one.stale.add(number)
+            one_by_one.catch_up()
+        at_once.stale.update(numbers)
+        at_once.catch_up()
+        assert at_once.at_epoch == one_by_one.at_epoch
+        assert at_once.complete == one_by_one.complete
+
+    for number in range(300):
+        begin(mirror)
+        end(number, number * 0.618 % 1, number * 0.382 % 1)
+    both_know(range(300))
+    assert len(at_once.at_epoch[2]) == 300
+    for number in range(150):
+        end(number, 0.5)
+    both_know(range(150))
+    assert len(at_once.at_epoch[2]) == 150
