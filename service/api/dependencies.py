@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
+from pydantic.config import JsonDict
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.types import Scope
 
@@ -44,13 +45,19 @@ async def _sender(request: Request) -> Sender:
 
 CurrentSender = Annotated[Sender, Depends(_sender)]
 
-StudyName = Annotated[str, Path(description="Name of a study.", examples=["digits-mlp"], max_length=64)]
+# Of names in paths, for the document alone: the guard refuses these signs before anybody looks at a name.
+_NO_SLASHES: JsonDict = {"pattern": r"^[^/\\]*$"}
+StudyName = Annotated[
+    str,
+    Path(description="Name of a study.", examples=["digits-mlp"], max_length=64, json_schema_extra=_NO_SLASHES),
+]
 TrialId = Annotated[int, Path(description="Id of a trial, unique over all studies.", ge=1, lt=2**53, examples=[1])]
 WorkerId = Annotated[
     str,
     Path(
         description="Id from the worker's registration.",
         max_length=36,
+        json_schema_extra=_NO_SLASHES,
         examples=["5f0c7a52-93a1-4d6b-9a3e-0d2f5c1b7e11"],
     ),
 ]
