@@ -100,8 +100,8 @@ def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record 
 
 def of_id(tx: Transaction, study_id: int) -> Record:
     """The study of this id, which exists."""
-    [found] = tx.records(_BY_ID, {"study_id": study_id})
-    return found  # type: ignore[no-any-return]
+    found: Record = tx.records(_BY_ID, {"study_id": study_id})[0]
+    return found
 
 
 def running(tx: Transaction) -> Records:

@@ -87,17 +87,19 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End what was begun on the connection, whether or not the transaction has failed."""
+        """Wait for what was sent and is not answered yet, whether or not the transaction has failed."""
         sending, self._sending = self._sending, None
         if sending is not None:
             sending.__exit__(kind, error, trace)
 
     @property
     def connection(self) -> Connection:
-        """The open connection, all that was written being done."""
-        if self._sending is not None:
-            self.__exit__(None, None, None)
+        """The open connection, once everything that was sent is answered."""
+        self._settle()
         return self._connection
+
+    def _settle(self) -> None:
+        self.__exit__(None, None, None)
 
     def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Run a query."""
@@ -189,7 +191,7 @@ class Transaction:
             self.send_together()
             self.write_all(_INSERT_EVENTS, rows)
         self._notify(events)
-        self.__exit__(None, None, None)
+        self._settle()
         self._pending.clear()
         self._epochs.clear()
         self.kinds.clear()

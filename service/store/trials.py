@@ -110,8 +110,8 @@ def add(
         "as_of_seq": as_of_seq,
         "created_at": tx.now,
     }
-    [added] = tx.change(_ADD, row)
-    return added  # type: ignore[no-any-return]
+    added: Record = tx.change(_ADD, row)[0]
+    return added
 
 
 def get(tx: Transaction, trial_id: int) -> Record:

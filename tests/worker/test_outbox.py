@@ -249,11 +249,15 @@ def test_a_damaged_file_is_put_aside_and_the_worker_goes_on(tmp_path: Path) -> N
         assert (tmp_path / f"outbox-broken-{number}.db").read_bytes()[16] == number
 
 
+def leave_a_letter(path: Path) -> None:
+    """What a worker leaves that ended before its only epoch was delivered."""
+    with contextlib.closing(Outbox(path)) as outbox:
+        outbox.hold(1, "lease-1-1")
+        outbox.put(measurement(1, 1))
+
+
 def test_a_letter_that_cannot_be_read_is_found_when_the_file_is_opened(path: Path) -> None:
-    outbox = Outbox(path)
-    outbox.hold(1, "lease-1-1")
-    outbox.put(measurement(1, 1))
-    outbox.close()
+    leave_a_letter(path)
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE measurements SET body = '{}'")
     with pytest.raises(OutboxBroken):
@@ -261,10 +265,7 @@ def test_a_letter_that_cannot_be_read_is_found_when_the_file_is_opened(path: Pat
 
 
 def test_an_index_that_lacks_what_its_table_holds_is_found_when_the_file_is_opened(path: Path) -> None:
-    outbox = Outbox(path)
-    outbox.hold(1, "lease-1-1")
-    outbox.put(measurement(1, 1))
-    outbox.close()
+    leave_a_letter(path)
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(
