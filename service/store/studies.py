@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Double, Integer, Text, bindparam, cast, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import StudyState, TrialState
@@ -48,8 +47,8 @@ _COUNT_STAGNANT = Bulk(
 )
 
 
-def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> int | None:
-    """Insert a study; None if its name was taken a moment ago by another process."""
+def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> int:
+    """Insert a study of a name that this transaction has found free: writers take turns, so it stays free."""
     row = {
         "name": name,
         "spec": spec,
@@ -59,12 +58,7 @@ def add(tx: Transaction, *, name: str, spec: Mapping[str, Any], digest: str) -> 
         "created_at": tx.now,
         "updated_at": tx.now,
     }
-    try:
-        with tx.connection.begin_nested():
-            inserted = tx.write(insert(studies), row).inserted_primary_key
-    except IntegrityError:
-        return None
-    return int(inserted[0]) if inserted else None
+    return int(tx.write(insert(studies).returning(studies.c.id), row).scalar_one())
 
 
 def find(tx: Transaction, name: str) -> Record | None:

@@ -54,9 +54,6 @@ def create(tx: Transaction, spec: StudySpec, *, source: str | None = None) -> tu
         return reading.study(tx, spec.name), False
     checked = check(tx, spec)
     study_id = studies.add(tx, name=spec.name, spec=checked.model_dump(mode="json"), digest=digest)
-    if study_id is None:  # Another process was faster.
-        _submitted_before(tx, spec.name, digest)
-        return reading.study(tx, spec.name), False
     auditing.record(tx, "study.create", f"study:{spec.name}", **_told(source=source))
     tx.emit(study_id, "study_created", name=spec.name, state=StudyState.RUNNING, spec=checked.model_dump(mode="json"))
     importing.warm_start(tx, study_id, checked)

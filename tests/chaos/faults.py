@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections import Counter
@@ -138,18 +139,24 @@ class Faults:
         await asyncio.sleep(seconds)
 
 
-async def happen(faults: dict[str, Fault], chance: random.Random, counts: Counter[str], pause_s: float) -> None:
-    """Let faults happen one after the other until cancelled, each kind as often as the others.
+async def happen(
+    faults: dict[str, Fault], chance: random.Random, counts: Counter[str], pause_s: float, over: asyncio.Event
+) -> None:
+    """Let faults happen one after the other, each kind as often as the others; the last one comes to its own end.
 
     Args:
         faults: By kind.
         chance: Decides the order and the pauses.
-        counts: Of each kind, once it is over.
+        counts: Of each kind, once it has begun.
         pause_s: Mean seconds between two.
+        over: Set when nothing shall begin any more.
     """
     deck: list[str] = []
     while faults:
-        await asyncio.sleep(pause_s * chance.uniform(0.5, 1.5))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), pause_s * chance.uniform(0.5, 1.5))
+        if over.is_set():
+            return
         if not deck:
             deck = chance.sample(sorted(faults), len(faults))
         kind = deck.pop()

@@ -106,9 +106,11 @@ class _Run:
             (self._people.deeds(), tried, 0.8),
         )
         self._stage.proxy.storm()
-        tasks = [asyncio.create_task(self._people.keep_submitting())]
+        submitting = asyncio.create_task(self._people.keep_submitting())
+        over = asyncio.Event()
+        tasks = [submitting]
         for (faults, counts, pause_s), chance in zip(lanes, self._chances[2:], strict=True):
-            tasks.append(asyncio.create_task(happen(faults, chance, counts, pause_s * hurry)))
+            tasks.append(asyncio.create_task(happen(faults, chance, counts, pause_s * hurry, over)))
         until = time.monotonic() + self._stage.plan.minutes * 60
         while (left_s := until - time.monotonic()) > (-_EXTRA_S if self._missing() else 0.0):
             ended, _ = await asyncio.wait(
@@ -116,9 +118,12 @@ class _Run:
             )
             for task in ended:
                 task.result()  # They end by errors of the run itself only.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        over.set()
+        self._stage.proxy.calm()
+        submitting.cancel()
+        # Half a fault would leave a database down, or a disk full, that nobody mends.
+        await asyncio.gather(*tasks[1:])
+        await asyncio.gather(submitting, return_exceptions=True)
 
     def _counts(self) -> Counter[str]:
         return self._faults.counts + self._stage.proxy.counts + self._people.counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,16 +26,24 @@ class Pace:
         spent_s: Processor seconds that they took.
     """
 
-    def __init__(self, share: float, *, burst_s: float = _BURST_S, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        share: float,
+        *,
+        burst_s: float = _BURST_S,
+        clock: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         """Start with the full allowance.
 
         Args:
             share: Of one processor, in (0, 1].
             burst_s: Processor seconds that may be spent at once after a rest.
             clock: Tells seconds; tests put their own.
+            rest: Lets so many of them pass; likewise.
         """
         self._share, self._burst_s = share, burst_s
-        self._clock = clock
+        self._clock, self._rest = clock, rest
         self._turn = asyncio.Lock()
         self._allowance_s = burst_s
         self._counted_at = -math.inf
@@ -45,7 +53,7 @@ class Pace:
     async def run(self, compute: Timed[T]) -> T:
         """Compute in a thread once it is this one's turn."""
         async with self._turn:
-            await asyncio.sleep(self.wait_s)
+            await self._rest(self.wait_s)
             result, cost_s = await asyncio.to_thread(compute)
             self._allowance_s = self._allowance() - cost_s
             self.num_turns += 1

@@ -31,37 +31,40 @@ class _Clock:
         self.now_s += seconds
 
 
-def _paused(pace: Pace, costs: list[float], clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long each of some renderings waits."""
-    monkeypatch.setattr("service.web.live.pace.asyncio.sleep", clock.rest)
+def _pace(share: float, burst_s: float) -> tuple[Pace, _Clock]:
+    clock = _Clock()
+    return Pace(share, burst_s=burst_s, clock=clock, rest=clock.rest), clock
+
+
+def _run(pace: Pace, costs: list[float]) -> None:
+    """Render what costs so many seconds, one after the other."""
 
     async def story() -> None:
         for cost_s in costs:
             await pace.run(partial(_spend, cost_s))
 
     asyncio.run(story())
-    return clock.waits
 
 
-def test_within_the_allowance_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = _Clock()
-    assert _paused(Pace(0.1, burst_s=1.0, clock=clock), [0.5, 0.5, 0.0], clock, monkeypatch) == [0.0, 0.0, 0.0]
+def test_within_the_allowance_nothing_waits() -> None:
+    pace, clock = _pace(0.1, burst_s=1.0)
+    _run(pace, [0.5, 0.5, 0.0])
+    assert clock.waits == [0.0, 0.0, 0.0]
 
 
-def test_in_the_long_run_renderings_take_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = _Clock()
-    pace = Pace(0.1, burst_s=0.2, clock=clock)
-    waits = _paused(pace, [0.03] * 100, clock, monkeypatch)
+def test_in_the_long_run_renderings_take_their_share() -> None:
+    pace, clock = _pace(0.1, burst_s=0.2)
+    _run(pace, [0.03] * 100)
     assert pace.spent_s == pytest.approx(3.0)
     assert pace.num_turns == 100
     # Three seconds less the allowance at a tenth; the last one is not paid off.
-    assert sum(waits) == pytest.approx((3.0 - 0.2 - 0.03) / 0.1)
+    assert sum(clock.waits) == pytest.approx((3.0 - 0.2 - 0.03) / 0.1)
 
 
-def test_a_costly_one_is_paid_off_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = _Clock()
-    pace = Pace(0.5, burst_s=0.1, clock=clock)
-    assert _paused(pace, [1.1, 0.0, 0.0], clock, monkeypatch) == pytest.approx([0.0, 2.0, 0.0])
+def test_a_costly_one_is_paid_off_before_the_next() -> None:
+    pace, clock = _pace(0.5, burst_s=0.1)
+    _run(pace, [1.1, 0.0, 0.0])
+    assert clock.waits == pytest.approx([0.0, 2.0, 0.0])
 
 
 def test_renderings_do_not_run_at_the_same_time() -> None:
