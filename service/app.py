@@ -67,11 +67,11 @@ from service.use_cases.keeping import Keeper
 from service.use_cases.readiness import Readiness
 from service.use_cases.service import Clock, Service, utc_now
 from service.use_cases.vouching import SignOn
+from service.web import routes as pages
 from service.web.errors import error_page
 from service.web.freshness import Freshness
 from service.web.live.hub import Hub
 from service.web.login import new_attempts
-from service.web.routes import router as web_router
 from service.web.sign_on import CALLBACK
 
 _API_PREFIX = "/api/v1"
@@ -143,7 +143,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock | None = None) -> Fast
         app.include_router(routes.router, prefix=_API_PREFIX)
     app.include_router(health_routes.router)
     app.include_router(metrics_routes.router)
-    app.include_router(web_router())
+    pages.include(app)
     for kind in (CaviarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problems.handle)
     _add_middlewares(app, settings, service)

@@ -20,12 +20,19 @@ from service.serving import prepare
 from service.settings import ServiceSettings
 from tests.caviar.processes import read_until, running
 from tests.caviar.trainer import TOKEN, ServiceProcess, Trainer
+from tests.databases import Databases
 
 
 @pytest.fixture
-def application(tmp_path: Path) -> Iterator[TestClient]:
+def database_file(databases: Databases) -> Path:
+    """Of the application's SQLite database."""
+    return Path(databases.ready("sqlite").removeprefix("sqlite:///"))
+
+
+@pytest.fixture
+def application(database_file: Path) -> Iterator[TestClient]:
     """The application, reached without a network and without a token."""
-    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN))
+    settings = ServiceSettings(database_url=f"sqlite:///{database_file}", token=SecretStr(TOKEN))
     prepare(settings)
     with TestClient(create_app(settings)) as http:
         yield http

@@ -88,9 +88,9 @@ def run(client: Client, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Res
     return CliRunner().invoke(app, ["replay", *arguments])
 
 
-def tamper(folder: Path, number: int, name: str, factor: float) -> float:
+def tamper(database_file: Path, number: int, name: str, factor: float) -> float:
     """Change a parameter in the event that created a trial, as nobody should; its value before."""
-    database = sqlite3.connect(folder / "caviar.db")
+    database = sqlite3.connect(database_file)
     with database:
         rows = database.execute("SELECT study_id, seq, data FROM events WHERE kind = 'trial_created'").fetchall()
         for study_id, seq, text in rows:
@@ -204,13 +204,13 @@ def all_events(client: Client) -> list[str]:
 
 
 def test_a_changed_suggestion_is_found(
-    client: Client, crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, crew: Crew, database_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.create_study(searched())
     crew.train_all()
     result = run(client, monkeypatch, "searched")
     assert (result.exit_code, result.stdout) == (0, "identical: 40 of 40 suggestions\n")
-    before = tamper(tmp_path, 30, "learning_rate", 1 + 1e-15)
+    before = tamper(database_file, 30, "learning_rate", 1 + 1e-15)
     found = client.replay("searched")
     assert not found.is_identical
     assert found.num_checked == 40
@@ -241,11 +241,11 @@ def test_a_replay_of_nothing_and_of_hand_made_trials_says_so(
 
 
 def test_events_that_contradict_each_other_are_no_crash(
-    client: Client, crew: Crew, application: TestClient, tmp_path: Path
+    client: Client, crew: Crew, application: TestClient, database_file: Path
 ) -> None:
     client.create_study(searched())
     crew.train_all(most=3)
-    database = sqlite3.connect(tmp_path / "caviar.db")
+    database = sqlite3.connect(database_file)
     with database:
         database.execute("DELETE FROM events WHERE kind = 'trial_created' AND seq < 5")
     database.close()
@@ -254,10 +254,10 @@ def test_events_that_contradict_each_other_are_no_crash(
     assert "contradict" in answer.json()["detail"]
 
 
-def test_a_study_from_before_first_bodies_were_kept(client: Client, crew: Crew, tmp_path: Path) -> None:
+def test_a_study_from_before_first_bodies_were_kept(client: Client, crew: Crew, database_file: Path) -> None:
     client.create_study(searched(strategy={"kind": "random"}, num_trials=6))
     crew.train_all(most=2)
-    database = sqlite3.connect(tmp_path / "caviar.db")
+    database = sqlite3.connect(database_file)
     with database:
         database.execute("UPDATE events SET data = '{}' WHERE kind = 'study_created'")
     assert client.replay("searched").is_identical

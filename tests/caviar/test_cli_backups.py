@@ -17,12 +17,12 @@ def _run(*arguments: str, stdin: str | None = None) -> Result:
 
 
 @pytest.fixture
-def backup(client: Client, trainer: Trainer, tmp_path: Path) -> Path:
+def backup(client: Client, trainer: Trainer, database_file: Path, tmp_path: Path) -> Path:
     """Of a service with a study, while it runs."""
     target = tmp_path / "backup"
     client.create_study(study("kept"))
     trainer.train([0.5, 0.25])
-    made = _run("db", "backup", str(target), "--with-artifacts", "--database", f"sqlite:///{tmp_path / 'caviar.db'}")
+    made = _run("db", "backup", str(target), "--with-artifacts", "--database", f"sqlite:///{database_file}")
     assert made.exit_code == 0, made.output
     assert "1 studies, 1 trials, 2 epochs" in made.stdout
     return target

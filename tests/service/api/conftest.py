@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -13,14 +13,15 @@ from pydantic import SecretStr
 from service.app import create_app
 from service.serving import prepare
 from service.settings import ServiceSettings
+from tests.databases import Databases
 
 TOKEN = "a-token-of-the-tests-only"
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ServiceSettings:
+def settings(databases: Databases) -> ServiceSettings:
     """Settings of a service with a known token."""
-    return ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN))
+    return ServiceSettings(database_url=databases.ready("sqlite"), token=SecretStr(TOKEN))
 
 
 @pytest.fixture
@@ -28,6 +29,13 @@ def app(settings: ServiceSettings) -> FastAPI:
     """The application, on a database that is ready."""
     prepare(settings)
     return create_app(settings)
+
+
+@pytest.fixture(scope="session")
+def document(databases: Databases) -> dict[str, Any]:
+    """The OpenAPI document, which takes a second to make: for all tests to read, and none to change."""
+    app = create_app(ServiceSettings(database_url=databases.ready("sqlite"), token=SecretStr(TOKEN)))
+    return app.openapi()
 
 
 @pytest.fixture

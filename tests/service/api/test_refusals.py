@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 
@@ -15,22 +14,22 @@ from service.api import refusals
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def _operations(app: FastAPI) -> dict[str, dict[str, Any]]:
+def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         operations[method]["operationId"]: operations[method]
-        for operations in app.openapi()["paths"].values()
+        for operations in document["paths"].values()
         for method in _METHODS
         if method in operations
     }
 
 
-def _statuses(app: FastAPI, operation: str) -> set[int]:
-    return {int(status) for status in _operations(app)[operation]["responses"]}
+def _statuses(document: dict[str, Any], operation: str) -> set[int]:
+    return {int(status) for status in _operations(document)[operation]["responses"]}
 
 
-def test_every_operation_lists_its_answers_one_by_one(app: FastAPI) -> None:
-    known = app.openapi()["components"]["responses"]
-    for name, operation in _operations(app).items():
+def test_every_operation_lists_its_answers_one_by_one(document: dict[str, Any]) -> None:
+    known = document["components"]["responses"]
+    for name, operation in _operations(document).items():
         assert "default" not in operation["responses"], name
         references = [answer["$ref"] for answer in operation["responses"].values() if "$ref" in answer]
         assert references, name
@@ -50,12 +49,12 @@ def test_every_operation_lists_its_answers_one_by_one(app: FastAPI) -> None:
         ("store_weights", {200, 201, 400, 401, 403, 404, 409, 410, 413, 422, 503, 507}),
     ],
 )
-def test_the_answers_of_an_operation(app: FastAPI, operation: str, statuses: set[int]) -> None:
-    assert _statuses(app, operation) >= statuses
+def test_the_answers_of_an_operation(document: dict[str, Any], operation: str, statuses: set[int]) -> None:
+    assert _statuses(document, operation) >= statuses
 
 
-def test_every_kind_of_error_is_told_but_the_one_that_is_a_defect(app: FastAPI) -> None:
-    told = app.openapi()["components"]["responses"].values()
+def test_every_kind_of_error_is_told_but_the_one_that_is_a_defect(document: dict[str, Any]) -> None:
+    told = document["components"]["responses"].values()
     codes = {
         code
         for answer in told
@@ -75,22 +74,24 @@ def test_every_kind_of_error_is_told_but_the_one_that_is_a_defect(app: FastAPI) 
         ("PUT", "/studies", 405),
     ],
 )
-def test_an_answer_is_as_its_schema_says(app: FastAPI, client: TestClient, method: str, path: str, status: int) -> None:
+def test_an_answer_is_as_its_schema_says(
+    document: dict[str, Any], client: TestClient, method: str, path: str, status: int
+) -> None:
     answer = client.request(method, f"/api/v1{path}")
     assert answer.status_code == status
-    document = app.openapi()["components"]
-    told = document["responses"][f"Refused{status}"]
-    validator = Draft202012Validator({**told["content"][refusals.MEDIA_TYPE]["schema"], "components": document})
+    components = document["components"]
+    told = components["responses"][f"Refused{status}"]
+    validator = Draft202012Validator({**told["content"][refusals.MEDIA_TYPE]["schema"], "components": components})
     assert not list(validator.iter_errors(answer.json()))
     assert answer.headers["content-type"] == refusals.MEDIA_TYPE
     assert {name for name, header in told.get("headers", {}).items() if header["required"]} <= set(answer.headers)
 
 
-def test_the_examples_are_as_their_schemas_say(app: FastAPI) -> None:
-    document = app.openapi()["components"]
-    for status, told in document["responses"].items():
+def test_the_examples_are_as_their_schemas_say(document: dict[str, Any]) -> None:
+    components = document["components"]
+    for status, told in components["responses"].items():
         content = told["content"][refusals.MEDIA_TYPE]
-        validator = Draft202012Validator({**content["schema"], "components": document})
+        validator = Draft202012Validator({**content["schema"], "components": components})
         assert not list(validator.iter_errors(content["example"])), status
 
 
@@ -116,8 +117,8 @@ def test_a_time_is_written_out(client: TestClient, moment: str) -> None:
     assert client.get(f"/api/v1/studies/a/timeline?from={moment}").status_code == 422
 
 
-def test_links_lead_to_operations_with_these_parameters(app: FastAPI) -> None:
-    operations = _operations(app)
+def test_links_lead_to_operations_with_these_parameters(document: dict[str, Any]) -> None:
+    operations = _operations(document)
     links = [
         link for operation in operations.values() for answer in operation["responses"].values()
         for link in answer.get("links", {}).values()

@@ -393,7 +393,7 @@ def _told(entry: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "max_examples"), [("sqlite", 40), pytest.param("postgres", 8, marks=pytest.mark.postgres)]
+    ("kind", "max_examples"), [("sqlite", 15), pytest.param("postgres", 8, marks=pytest.mark.postgres)]
 )
 def test_the_service_keeps_the_rules_whatever_happens(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, kind: str, max_examples: int

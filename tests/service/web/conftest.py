@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,15 +12,16 @@ from service.app import create_app
 from service.serving import prepare
 from service.settings import ServiceSettings
 from service.use_cases.identity import form_token
+from tests.databases import Databases
 from tests.service.web.trials import ScriptedWorker
 
 TOKEN = "a-token-of-the-tests-only"
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> Iterator[TestClient]:
+def stranger(databases: Databases) -> Iterator[TestClient]:
     """A browser that has not signed in and does not follow redirects."""
-    settings = ServiceSettings(database_url=f"sqlite:///{tmp_path / 'caviar.db'}", token=SecretStr(TOKEN))
+    settings = ServiceSettings(database_url=databases.ready("sqlite"), token=SecretStr(TOKEN))
     prepare(settings)
     with TestClient(create_app(settings), follow_redirects=False, headers={"Accept": "text/html"}) as client:
         yield client
