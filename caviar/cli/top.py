@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -75,13 +76,35 @@ def top(
             bell.stop()
 
 
+class _Alarm:
+    """Ends a wait. The handler of a signal may ring it: that of an event of `threading` could wait for itself."""
+
+    def __init__(self) -> None:
+        self._rings: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def ring(self) -> None:
+        """End the wait that is, or else the next one."""
+        self._rings.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until somebody rings, for so long at most."""
+        with suppress(queue.Empty):
+            self._rings.get(timeout=seconds)
+
+    def clear(self) -> None:
+        """Forget who has rung."""
+        with suppress(queue.Empty):
+            while True:
+                self._rings.get_nowait()
+
+
 class _Bell:
     """Rings when something happens in a study or the terminal is resized; without events, it only never rings."""
 
     def __init__(self, url: str | None, token: str | None, study: str) -> None:
         self._address = (url, token)
         self._study = study
-        self._rung = threading.Event()
+        self._alarm = _Alarm()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="events", daemon=True)
 
@@ -93,19 +116,19 @@ class _Bell:
         self._stopped.set()
 
     def ring(self) -> None:
-        self._rung.set()
+        self._alarm.ring()
 
     def wait(self, seconds: float) -> None:
-        self._rung.wait(seconds)
+        self._alarm.wait(seconds)
         time.sleep(_LEAST_PAUSE_S)
-        self._rung.clear()
+        self._alarm.clear()
 
     def _listen(self) -> None:
         with Client(*self._address) as client:
             while not self._stopped.is_set():
                 try:
                     for _ in client.events(self._study):
-                        self._rung.set()
+                        self._alarm.ring()
                         if self._stopped.is_set():
                             return
                 except CaviarError:
@@ -161,10 +184,10 @@ def _all(client: Client, console: Console, *, is_live: bool, rows: int | None) -
             console.print(line, soft_wrap=True)
         return
     studies = overview.look(client, num)
-    resized = threading.Event()
+    resized = _Alarm()
     with (
         Live(console=console, auto_refresh=False, screen=True) as live,
-        _on_resize(resized.set),
+        _on_resize(resized.ring),
     ):
         while True:
             shown = overview.screen(studies, console.width)[: console.height - 1]
