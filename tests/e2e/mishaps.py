@@ -32,10 +32,11 @@ class Mishaps:
     """A straight line through 32 points, and in the second epoch what its parameter says."""
 
     name = "mishaps"
+    # One that hangs keeps its slot until its epoch has lasted too long: the hog, which comes next, is not alone.
     space = {  # noqa: RUF012  # a plain dictionary, as users write it
         "mishap": {
             "type": "categorical",
-            "choices": ["none", "exception", "calm", "killed", "hog", "quiet", "full_disk", "nan", "hang", "fine"],
+            "choices": ["none", "exception", "calm", "hang", "hog", "quiet", "full_disk", "nan", "killed", "fine"],
         }
     }
 
