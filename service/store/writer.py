@@ -9,7 +9,9 @@ transaction of its own, so a failure costs its neighbours time, never results. O
 twice: they may change nothing but the transaction.
 
 What comes thousands of times a second is gathered: all requests of a batch that name the same gathering are handed to
-it together, so that it can ask and write for all of them by one statement each.
+it together, so that it can ask and write for all of them by one statement each. All of them go before anything else,
+and of the rest only so much as takes a moment: when a thousand workers end their trials at the same time, the reports
+of the others do not wait for all of their claims.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ Its items tell who acts.
 """
 
 _MAX_BATCH = 512
+# From here on, what is not gathered is left to the next transaction.
+_LONG_S = 0.02
 # Several seconds' worth: what waits longer is repeated by its client, and would then be done twice for nothing.
 _MAX_WAITING = 20_000
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -69,9 +73,13 @@ class _Job:
 
     def begin(self) -> bool:
         """False if whoever waited has given up, as a client that hangs up does."""
-        if isinstance(self.future, Future):
-            return self.future.set_running_or_notify_cancel()
+        if isinstance(self.future, Future):  # One that was left from a former transaction runs already.
+            return self.future.running() or self.future.set_running_or_notify_cancel()
         return not self.future.cancelled()
+
+
+def _is_gathered(job: _Job) -> bool:
+    return job.gathering is not None
 
 
 class _Spoiled(Exception):
@@ -115,14 +123,14 @@ class Writer:
         self.num_splits = 0
         self.batch_sizes = Tally(_BATCH_SIZES)
         self.commit_s = Tally(_COMMIT_S)
-        self._num_queued = self._num_begun = 0
+        self._num_queued = self._num_taken = self._num_left = 0
         self._is_closed = False
         self._lock = threading.Lock()
 
     @property
     def num_waiting(self) -> int:
         """Operations that are queued and not yet begun."""
-        return self._num_queued - self._num_begun
+        return self._num_queued - self._num_taken + self._num_left
 
     def start(self) -> None:
         """Begin to take operations."""
@@ -150,7 +158,7 @@ class Writer:
             Unavailable: The writer is closed, or too many operations wait already: better an answer at once than one
                 after the client has given up.
         """
-        if self._jobs.qsize() >= _MAX_WAITING:
+        if self.num_waiting >= _MAX_WAITING:
             raise Unavailable("too many writes wait for the database; repeat the request in a few seconds")
         job = _Job(operation, Future(), actor)
         with self._lock:
@@ -195,34 +203,37 @@ class Writer:
             raise Unavailable("the service is shutting down; repeat the request in a few seconds")
 
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            jobs, is_open = self._take()
-            self._num_begun += len(jobs)
+        is_open, left = True, list[_Job]()
+        while is_open or left:
+            arrived, is_open = self._take(is_waited_for=not left) if is_open else ([], False)
+            self._num_taken += len(arrived)
+            jobs = sorted([*left, *arrived], key=_is_gathered, reverse=True)
             # From here on nobody can give up any more.
-            batch = [job for job in jobs if job.begin()]
-            for start in range(0, len(batch), _MAX_BATCH):
-                self._commit(batch[start : start + _MAX_BATCH])
+            batch = [job for job in jobs[:_MAX_BATCH] if job.begin()]
+            left = [*(self._commit(batch) or ()), *jobs[_MAX_BATCH:]]
+            self._num_left = len(left)
         self._turns.close()
 
-    def _take(self) -> tuple[list[_Job], bool]:
+    def _take(self, *, is_waited_for: bool) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
-        arrived = self._jobs.get()
+        arrived: list[_Job] | None = self._jobs.get() if is_waited_for else []
         while arrived is not None:
             jobs += arrived
-            if len(jobs) >= _MAX_BATCH or self._jobs.empty():
+            if self._jobs.empty():
                 return jobs, True
             arrived = self._jobs.get()
         return jobs, False
 
-    def _commit(self, batch: list[_Job]) -> bool:
-        """Answer a batch; False if nothing could be begun at all."""
+    def _commit(self, batch: list[_Job]) -> list[_Job] | None:
+        """Answer a batch, but for what is left of it to the next transaction; None if nothing could be begun at all."""
+        if not batch:
+            return []
         began_s = time.perf_counter()
         try:
             outcomes, events = self._attempt(batch)
         except NotBegun as error:
             self._refuse(batch, error)
-            return False
+            return None
         except Exception as error:  # noqa: BLE001  # The loop must go on whatever an operation or the database does.
             if len(batch) > 1:
                 self.num_splits += 1
@@ -230,17 +241,17 @@ class Writer:
                 self._commit_each(batch)
             else:
                 _answer(batch, [_Outcome(error=self._translate(error))])
-            return True
+            return []
         self.commit_s.add(time.perf_counter() - began_s)
-        self.batch_sizes.add(len(batch))
-        # From here on everything is stored: whatever happens, nothing of the batch may run again.
+        self.batch_sizes.add(len(outcomes))
+        # From here on everything is stored: whatever happens, nothing of it may run again.
         self._publish(events)
-        _answer(batch, outcomes)
-        return True
+        _answer(batch[: len(outcomes)], outcomes)
+        return batch[len(outcomes) :]
 
     def _commit_each(self, batch: list[_Job]) -> None:
         for position, job in enumerate(batch, start=1):
-            if not self._commit([job]):
+            if self._commit([job]) is None:
                 # The others would wait as long as this one did, one after the other, and with them whoever comes next.
                 self._refuse(batch[position:], NotBegun("the database does not answer; repeat the request later"))
                 return
@@ -256,14 +267,20 @@ class Writer:
             _log.exception("writer.publishing_failed")
 
     def _attempt(self, batch: list[_Job]) -> tuple[list[_Outcome], Sequence[Event]]:
-        outcomes = [_Outcome() for _ in batch]
+        """Commit a batch, the gathered ones first: outcomes of as many as there was time for, from its beginning."""
+        outcomes: list[_Outcome] = []
         with self._turns.begun() as connection, Transaction(connection, self._clock()) as transaction:
+            late_s = time.perf_counter() + _LONG_S
             gathered: dict[Any, list[tuple[_Job, _Outcome]]] = {}
-            for job, outcome in zip(batch, outcomes, strict=True):
+            for job in batch:
+                outcome = _Outcome()
                 if job.gathering is not None:
                     gathered.setdefault(job.gathering, []).append((job, outcome))
+                elif outcomes and time.perf_counter() > late_s:
+                    break
                 else:
                     self._apply(job, outcome, transaction, is_alone=len(batch) == 1)
+                outcomes.append(outcome)
             for gathering, members in gathered.items():
                 found = gathering(transaction, [job.item for job, _ in members])
                 for (_, outcome), one in zip(members, found, strict=True):

@@ -31,7 +31,9 @@ def published() -> list[Event]:
 
 
 @pytest.fixture
-def writer(engine: Engine, published: list[Event]) -> Iterator[Writer]:
+def writer(engine: Engine, published: list[Event], monkeypatch: pytest.MonkeyPatch) -> Iterator[Writer]:
+    # However slow the machine is, what waits together is written together.
+    monkeypatch.setattr(writing, "_LONG_S", 60.0)
     made = Writer(engine, clock=lambda: _NOW, on_commit=published.extend)
     yield made
     made.close()
@@ -247,6 +249,37 @@ def test_more_operations_than_can_be_done_in_time_are_refused_at_once(
     assert len([future.result(timeout=60) for future in waiting]) == 3
     assert _names(engine) == ["study-0", "study-1", "study-2"]
     assert writer.write(_add("later"))
+
+
+def test_what_is_gathered_waits_for_nothing_that_takes_long(
+    engine: Engine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_LONG_S", -1.0)
+    commits, order = _commits(engine), []
+
+    def noted(name: str) -> Callable[[Transaction], int]:
+        def operation(tx: Transaction) -> int:
+            order.append(name)
+            return _add(name)(tx)
+
+        return operation
+
+    def gathering(tx: Transaction, names: Sequence[str]) -> list[int]:
+        order.append("+".join(names))
+        return [_add(name)(tx) for name in names]
+
+    async def story() -> list[int]:
+        asked = [asyncio.ensure_future(writer.perform(noted(name))) for name in ("a", "b", "c")]
+        asked += [asyncio.ensure_future(writer.gather(gathering, name)) for name in ("x", "y")]
+        await asyncio.sleep(0)
+        writer.start()
+        return await asyncio.gather(*asked)
+
+    assert len(set(asyncio.run(story()))) == 5
+    assert order == ["x+y", "a", "b", "c"]
+    assert len(commits) == 4
+    writer.close()
+    assert writer.num_waiting == 0
 
 
 @pytest.mark.postgres
