@@ -145,14 +145,14 @@ async def happen(
     """Let faults happen one after the other, each kind as often as the others; the last one comes to its own end.
 
     Args:
-        faults: By kind.
+        faults: By kind, one at least.
         chance: Decides the order and the pauses.
         counts: Of each kind, once it has begun.
         pause_s: Mean seconds between two.
         over: Set when nothing shall begin any more.
     """
     deck: list[str] = []
-    while faults:
+    while True:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), pause_s * chance.uniform(0.5, 1.5))
         if over.is_set():

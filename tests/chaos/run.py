@@ -110,7 +110,8 @@ class _Run:
         over = asyncio.Event()
         tasks = [submitting]
         for (faults, counts, pause_s), chance in zip(lanes, self._chances[2:], strict=True):
-            tasks.append(asyncio.create_task(happen(faults, chance, counts, pause_s * hurry, over)))
+            if faults:
+                tasks.append(asyncio.create_task(happen(faults, chance, counts, pause_s * hurry, over)))
         until = time.monotonic() + self._stage.plan.minutes * 60
         while (left_s := until - time.monotonic()) > (-_EXTRA_S if self._missing() else 0.0):
             ended, _ = await asyncio.wait(
