@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, text, update
+from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, text, type_coerce, update
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import TrialState
@@ -39,6 +39,7 @@ _ADD = Change(
 )
 # Wider than the column: an id from a request may be any number that JSON can carry.
 _ID = bindparam("trial_id", type_=BigInteger)
+_ANY_ID = type_coerce(trials.c.id, BigInteger)
 _GET = Query(select(trials).where(trials.c.id == _ID))
 _LEASED = (
     select(
@@ -184,7 +185,7 @@ def named(tx: Transaction, trial_ids: Sequence[int]) -> dict[int, tuple[str, int
         statement = (
             select(trials.c.id, studies.c.name, trials.c.number)
             .join(studies, studies.c.id == trials.c.study_id)
-            .where(trials.c.id.in_(trial_ids[start : start + 500]))
+            .where(_ANY_ID.in_(trial_ids[start : start + 500]))
         )
         found |= {row.id: (row.name, row.number) for row in tx.read(statement)}
     return found
@@ -200,7 +201,7 @@ def ended_of(tx: Transaction, trial_ids: Sequence[int]) -> set[int]:
     alive: set[int] = set()
     # In portions, because both databases limit the number of parameters of a statement.
     for start in range(0, len(trial_ids), 500):
-        some = trials.c.id.in_(trial_ids[start : start + 500])
+        some = _ANY_ID.in_(trial_ids[start : start + 500])
         alive.update(tx.read(select(trials.c.id).where(some, trials.c.state.in_(_ALIVE))).scalars())
     return set(trial_ids) - alive
 

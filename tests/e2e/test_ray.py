@@ -35,6 +35,8 @@ pytestmark = [
     pytest.mark.timeout(600),
     # Ray leaves the standard output and error of its own processes to the garbage collector.
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    # It forks, which other tests may have made JAX warn of.
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
 ]
 

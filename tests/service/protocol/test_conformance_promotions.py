@@ -245,7 +245,7 @@ def test_a_heartbeat_tells_which_checkpoints_nobody_needs(wire: Wire) -> None:
     running = wire.claim_one(worker)
     assert running["trial_id"] == paused["trial_id"]
     wire.post(f"/trials/{stopped['trial_id']}:stop")
-    ids = [paused["trial_id"], stopped["trial_id"], 987_654]
+    ids = [paused["trial_id"], stopped["trial_id"], 987_654, 2**53 - 1]
     answer = wire.post(f"/workers/{worker}:heartbeat", {"leases": [running["lease"]], "checkpoints": ids})
     assert (answer["lost"], answer["discard"]) == ([], ids[1:])
     assert wire.trial(stopped)["state"] == "cancelled"
