@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, or_, select, tuple_, update
 
 from service.domain.principal import Kind
-from service.store.schema import attempts, events, leases, studies, tokens, workers
+from service.store.schema import alias_of, attempts, events, leases, studies, tokens, workers
 from service.store.transaction import Transaction
 
-_others = tokens.alias("others")
+_others = alias_of(tokens, "others")
 
 
 def remove_events(tx: Transaction, before: datetime, limit: int) -> int:

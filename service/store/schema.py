@@ -25,6 +25,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.selectable import NamedFromClause
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData(
@@ -417,3 +418,14 @@ deliveries = Table(
     sqlite_autoincrement=True,
     comment="messages of webhooks, written with the change that they tell of",
 )
+
+
+def alias_of(table: Table, name: str) -> NamedFromClause[Any]:
+    """A table by another name, for all threads.
+
+    Its columns are made here: at their first use, threads that come at the same time would each make their own, and a
+    statement with both kinds of them is refused.
+    """
+    made = table.alias(name)
+    made.c.keys()
+    return made

@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 
 from caviar.contract.errors import NotFound
 from service.domain.principal import Kind
-from service.store.schema import tokens
+from service.store.schema import alias_of, tokens
 from service.store.transaction import Record, Records, Transaction
 
-_parents = tokens.alias("parents")
+_parents = alias_of(tokens, "parents")
 
 
 def add(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, update
+from sqlalchemy import Alias, Engine, insert, update
 
+import service.store
 from service.store import schema
 from service.store.engine import begun
 
@@ -33,3 +36,17 @@ def test_a_study_that_changes_with_every_report_stays_where_it_is(engine: Engine
         num_pages = connection.exec_driver_sql("SELECT pg_relation_size('studies') / 8192").scalar_one()
     # Of 600 versions, six to a page.
     assert num_pages < 10
+
+
+def test_aliases_that_threads_share_have_their_columns_before_the_first_of_them_comes() -> None:
+    modules = [
+        importlib.import_module(f"service.store.{one.name}") for one in pkgutil.iter_modules(service.store.__path__)
+    ]
+    found = {
+        f"{module.__name__}.{name}": value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, Alias)
+    }
+    assert "service.store.tokens._parents" in found
+    assert {name for name, value in found.items() if "c" not in vars(value)} == set()
