@@ -73,7 +73,7 @@ class Provider:
         """
         try:
             import authlib.integrations.httpx_client
-            import joserfc.jwt  # noqa: F401
+            import joserfc.jwt  # noqa: F401  # It only has to be there.
         except ModuleNotFoundError as error:
             field = FieldError(field="oidc_issuer", received=client.issuer, expected="pip install 'caviar[oidc]'")
             told = f"an identity provider needs the package {error.name}, which is not installed"

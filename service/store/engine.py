@@ -121,7 +121,7 @@ def connect(database_url: str, *, pool_size: int = 10, patience_s: float = PATIE
         event.listen(engine, "connect", _prepare_sqlite)
         # Not by a listener: an engine that has one for anything but new connections takes two to three times as long
         # for every statement.
-        engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
+        engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]  # as a dialect of our own would have it
     return engine
 
 

@@ -46,7 +46,7 @@ class SignOn:
             InvalidRequest: It is not.
         """
         try:
-            import itsdangerous  # noqa: F401
+            import itsdangerous  # noqa: F401  # It only has to be there.
         except ModuleNotFoundError as error:
             issuer = self.provider.issuer
             field = FieldError(field="oidc_issuer", received=issuer, expected="pip install 'caviar[oidc]'")

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
@@ -164,5 +164,4 @@ def _number(connection: Connection, copy: sqlite3.Connection, table: str) -> Non
 
 
 def _driver(connection: Connection) -> psycopg.Connection[Any]:
-    driver: Any = connection.connection.driver_connection
-    return driver  # type: ignore[no-any-return]
+    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)

@@ -271,7 +271,6 @@ def test_what_is_gathered_waits_for_nothing_that_takes_long(
     async def story() -> list[int]:
         asked = [asyncio.ensure_future(writer.perform(noted(name))) for name in ("a", "b", "c")]
         asked += [asyncio.ensure_future(writer.gather(gathering, name)) for name in ("x", "y")]
-        await asyncio.sleep(0)
         writer.start()
         return await asyncio.gather(*asked)
 
