@@ -100,10 +100,18 @@ def of_trial(tx: Transaction, trial_id: int) -> Records:
     return tx.read(select(artifacts).where(artifacts.c.trial_id == trial_id, _LIVE).order_by(artifacts.c.id)).all()
 
 
-def num_better(tx: Transaction, study_id: int, trial: Record, *, is_minimized: bool) -> int:
-    """How many other trials of a study have a better value and weights; of equal values the earlier trial's counts."""
-    values = {"study": study_id, "value": trial.value, "number": trial.number}
-    return int(tx.only(_NUM_BETTER[is_minimized], values).num)
+def rival_weights(tx: Transaction, trial: Record, *, is_minimized: bool) -> tuple[int, Record | None]:
+    """Whose weights are there, of the trials of a study that are at least as good as one of them, and of that one.
+
+    Returns:
+        How many other trials have a better value and weights, where of equal values the earlier trial's counts; and
+        the newest weights of the trial itself.
+    """
+    values = {"study": trial.study_id, "value": trial.value, "number": trial.number}
+    [better], own = tx.all_records(
+        (_NUM_BETTER[is_minimized], values), (_NEWEST, {"trial": trial.id, "of_kind": WEIGHTS})
+    )
+    return int(better.num), own[0] if own else None
 
 
 def weights_of_study(tx: Transaction, study_id: int, *, is_minimized: bool) -> Records:

@@ -169,7 +169,7 @@ def _conditions(tx: Transaction, query: StudyQuery) -> list[ColumnElement[bool]]
 
 def _holds(tx: Transaction, word: str) -> ColumnElement[bool]:
     objective = studies.c.spec[("objective", "name")].as_string()
-    if tx.connection.dialect.name == "sqlite":
+    if tx.is_sqlite:
         tags = func.json_each(studies.c.spec, "$.tags").table_valued("key", "value")
     else:
         tags = func.json_each_text(studies.c.spec["tags"]).table_valued("key", "value")

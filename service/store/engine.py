@@ -179,8 +179,13 @@ def read(engine: Engine, now: datetime, actor: Principal | None = None) -> Itera
         Unavailable: The database does not answer (503).
     """
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-    with outages_told(), engine.connect().execution_options(**options) as connection, connection.begin():
-        yield Transaction(connection, now, actor)
+    with (
+        outages_told(),
+        engine.connect().execution_options(**options) as connection,
+        connection.begin(),
+        Transaction(connection, now, actor) as tx,
+    ):
+        yield tx
 
 
 def ping(transaction: Transaction) -> None:

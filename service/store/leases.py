@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from caviar.contract.states import AttemptEnd, Outcome
 from service.store import studies as study_rows
 from service.store.catalogue import visible
-from service.store.prepared import Bulk, Change, Columns, Query
+from service.store.prepared import Bulk, Columns, Query
 from service.store.schema import attempts, leases, studies, trials, workers
 from service.store.studies import SPEC_TEXT
 from service.store.transaction import Record, Records, Transaction
@@ -29,10 +29,7 @@ _BEGIN = Bulk(
 )
 _GRANT = Bulk(insert(leases), *leases.c.keys())
 _RENEW = update(leases).where(leases.c.trial_id == bindparam("trial")).values(expires_at=bindparam("until"))
-_TAKE_BACK = Change(
-    delete(leases).where(leases.c.trial_id == bindparam("trial")).returning(leases.c.study_id, leases.c.started_at),
-    "trial",
-)
+_TAKE_BACK = Bulk(delete(leases).where(leases.c.trial_id == bindparam("trial")), "trial")
 _END = Columns(
     update(attempts).where(
         attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"), attempts.c.ended_at.is_(None)
@@ -43,14 +40,14 @@ _END = Columns(
 _OF_NUMBER = (attempts.c.trial_id == bindparam("trial"), attempts.c.attempt == bindparam("nth"))
 _FACTS = select(attempts.c.facts).where(*_OF_NUMBER)
 _TELL = Columns(update(attempts).where(*_OF_NUMBER), "trial", "nth")
-_TOKENS_OF_WORKER = Query(select(leases.c.token).where(leases.c.worker_id == bindparam("worker")))
-_OF_REQUEST = Query(
+TOKENS_OF_WORKER = Query(select(leases.c.token).where(leases.c.worker_id == bindparam("worker")))
+OF_REQUEST = Query(
     select(attempts.c.token, attempts.c.started_at, leases.c.expires_at)
     .outerjoin(leases, (leases.c.trial_id == attempts.c.trial_id) & (leases.c.attempt == attempts.c.attempt))
     .where(attempts.c.worker_id == bindparam("worker"), attempts.c.request_id == bindparam("request"))
 )
 _HELD = (
-    select(trials, leases.c.token, attempts.c.first_epoch, SPEC_TEXT)
+    select(trials, leases.c.token, leases.c.started_at.label("leased_at"), attempts.c.first_epoch, SPEC_TEXT)
     .select_from(leases)
     .join(trials, trials.c.id == leases.c.trial_id)
     .join(studies, studies.c.id == trials.c.study_id)
@@ -130,20 +127,25 @@ def facts_of(tx: Transaction, trial_id: int, attempt: int) -> dict[str, Any]:
 
 def end(
     tx: Transaction,
-    trial_id: int,
-    attempt: int,
+    trial: Record,
     how: AttemptEnd,
     *,
     outcome: Outcome | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> None:
-    """End an attempt and take its lease back; of an attempt that has ended before, nothing changes."""
-    taken_back = tx.change(_TAKE_BACK, {"trial": trial_id})
+    """End the attempt of a trial in training, and take its lease back.
+
+    Args:
+        trial: Its row, with `leased_at`.
+        how: How it ends.
+        outcome: What the worker said, if it did.
+        error: What went wrong.
+    """
     tx.send_together()
-    for lease in taken_back:
-        study_rows.spend_slot(tx, lease.study_id, max(0.0, (tx.now - lease.started_at).total_seconds()))
+    tx.write_one(_TAKE_BACK, {"trial": trial.id})
+    study_rows.spend_slot(tx, trial.study_id, max(0.0, (tx.now - trial.leased_at).total_seconds()))
     ended = {"ended_at": tx.now, "end": how, "outcome": outcome, "error": error}
-    tx.write_one(_END, {"trial": trial_id, "nth": attempt, **ended})
+    tx.write_one(_END, {"trial": trial.id, "nth": trial.attempt, **ended})
 
 
 def expired(tx: Transaction, limit: int) -> list[int]:
@@ -177,18 +179,13 @@ def running(tx: Transaction, study_id: int) -> Records:
 
 
 def held_by(tx: Transaction, worker_id: str) -> Records:
-    """A worker's leases with their trials, attempts and study bodies, in the order of trial ids."""
+    """A worker's leases with their trials, attempts and study bodies, in the order of trial ids; also `leased_at`."""
     return tx.read(_HELD, {"worker": worker_id}).all()
-
-
-def tokens_of_worker(tx: Transaction, worker_id: str) -> set[str]:
-    """Tokens of the leases that a worker holds."""
-    return {row.token for row in tx.records(_TOKENS_OF_WORKER, {"worker": worker_id})}
 
 
 def of_request(tx: Transaction, worker_id: str, request_id: str) -> Records:
     """Attempts that a request was given: `token`, `started_at`, and `expires_at` of the lease, None if it has ended."""
-    return tx.records(_OF_REQUEST, {"worker": worker_id, "request": request_id})
+    return tx.records(OF_REQUEST, {"worker": worker_id, "request": request_id})
 
 
 def attempt_of_token(tx: Transaction, trial_id: int, token: str) -> Record | None:

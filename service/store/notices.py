@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+
+from service.store import prepared
 
 CHANNEL = "caviar"
 # Postgres refuses 8,000 bytes and more. Everything here is ASCII.
 _MAX_BYTES = 7900
-_NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS payload")
+_NOTIFY = "SELECT pg_notify(%s, payload) FROM unnest(CAST(%s AS text[])) AS payload"
 _WAKING = "*"
 _NEWS = re.compile(r"(\d+):(\d+)-(\d+)")
 _GONE = re.compile(r"-(\d+)")
@@ -38,7 +40,7 @@ def send(connection: Connection, notice: Notice) -> None:
     """Tell the other processes once the transaction is committed; nothing where there is nobody to tell."""
     payloads = list(written(notice))
     if payloads:
-        connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": payloads})
+        prepared.send(connection, _NOTIFY, CHANNEL, payloads)
 
 
 def written(notice: Notice) -> Iterator[str]:

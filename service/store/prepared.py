@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, bindparam
@@ -21,6 +22,8 @@ Record = Any
 
 _Written = Callable[[Row], Any]
 _Read = Callable[[Any], Any]
+_Rows = tuple[list[list[Any]], Callable[[Iterable[Any]], Record]]
+"""Rows, and what makes a record of each."""
 
 
 class _Prepared:
@@ -63,17 +66,24 @@ class _Found(_Prepared):
         found, as_record = self._fetch(connection, parameters)
         return [as_record(row) for row in found]
 
-    def _fetch(
-        self, connection: Connection, parameters: Row
-    ) -> tuple[list[list[Any]], Callable[[Iterable[Any]], Record]]:
-        dialect = connection.dialect
-        text, written = self._form(dialect)
+    @contextmanager
+    def asked(self, connection: Connection, parameters: Row) -> Iterator[Callable[[], _Rows]]:
+        """Ask for what it finds; within the block, the function that is given waits for the answer."""
+        text, written = self._form(connection.dialect)
         with _cursor(connection, text) as cursor:
             cursor.execute(text, written(parameters))
-            reading = self._readings.get(dialect.name)
-            if reading is None:
-                reading = self._readings[dialect.name] = self._reading(dialect, cursor.description)
-            found = [list(row) for row in cursor.fetchall()]
+            yield partial(self._answer, connection.dialect, cursor)
+
+    def _fetch(self, connection: Connection, parameters: Row) -> _Rows:
+        with self.asked(connection, parameters) as answer:
+            return answer()
+
+    def _answer(self, dialect: Dialect, cursor: Any) -> _Rows:
+        # What was sent together is answered only now, and with it is known what the columns are.
+        found = [list(row) for row in cursor.fetchall()]
+        reading = self._readings.get(dialect.name)
+        if reading is None:
+            reading = self._readings[dialect.name] = self._reading(dialect, cursor.description)
         reads, as_record = reading
         for at, read in reads:
             for row in found:
@@ -106,6 +116,20 @@ class Query(_Found):
     def rows(self, connection: Connection, parameters: Row) -> list[list[Any]]:
         """What it finds as plain lists, in the order of its columns; otherwise as `records`."""
         return self._fetch(connection, parameters)[0]
+
+
+def all_records(connection: Connection, asked: Sequence[tuple[Query, Row]]) -> list[list[Record]]:
+    """What several queries find, as `records` of each; within `together`, all of them share one way to the server.
+
+    Args:
+        connection: In a transaction.
+        asked: Queries, and all parameters of each.
+    Raises:
+        DBAPIError: As SQLAlchemy raises it.
+    """
+    with ExitStack() as stack:
+        answers = [stack.enter_context(query.asked(connection, parameters)) for query, parameters in asked]
+        return [[as_record(row) for row in found] for found, as_record in (answer() for answer in answers)]
 
 
 class Change(_Found):
@@ -221,9 +245,10 @@ def _written(compiled: SQLCompiler, dialect: Dialect) -> _Written:
 
 @contextmanager
 def together(connection: Connection) -> Iterator[None]:
-    """Send what is written in the block to Postgres without waiting for each answer; nothing is read meanwhile.
+    """Send statements of this module to Postgres without waiting for the answers of those that only write.
 
-    Every statement otherwise costs its way to the server and back. On SQLite there is no way to save.
+    Every statement otherwise costs its way to the server and back. On SQLite there is no way to save. SQLAlchemy's own
+    queries cannot be run meanwhile, since it looks at once for what they find.
 
     Raises:
         DBAPIError: Whatever one of the statements met, at the end of the block at the latest.
@@ -247,6 +272,16 @@ def first_row(connection: Connection, text: str) -> Sequence[Any]:
             cursor.execute(text)
         found: Sequence[Any] = cursor.fetchone()
     return found
+
+
+def send(connection: Connection, text: str, *parameters: Any) -> None:
+    """Run a statement of Postgres whose result nobody needs.
+
+    Raises:
+        DBAPIError: As SQLAlchemy raises it.
+    """
+    with _cursor(connection, text) as cursor:
+        cursor.execute(text, parameters)
 
 
 @contextmanager

@@ -293,4 +293,4 @@ def _fact(tx: Transaction, name: str) -> _Json:
 
 
 def _json(tx: Transaction, table: FromClause, column: str, key: str) -> _Json:
-    return _Json(table.c[column], key, is_sqlite=tx.connection.dialect.name == "sqlite")
+    return _Json(table.c[column], key, is_sqlite=tx.is_sqlite)

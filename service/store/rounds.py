@@ -11,7 +11,7 @@ from service.store.prepared import Query
 from service.store.schema import rounds, studies
 from service.store.transaction import Records, Transaction
 
-_COUNT = Query(select(func.count().label("num")).where(rounds.c.study_id == bindparam("study")))
+COUNT = Query(select(func.count().label("num")).where(rounds.c.study_id == bindparam("study")))
 
 
 def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
@@ -30,8 +30,3 @@ def add(tx: Transaction, study_id: int, row: Mapping[str, Any]) -> None:
 def of_study(tx: Transaction, study_id: int) -> Records:
     """Rounds of a study, the oldest first."""
     return tx.read(select(rounds).where(rounds.c.study_id == study_id).order_by(rounds.c.number)).all()
-
-
-def count(tx: Transaction, study_id: int) -> int:
-    """How many rounds a study has."""
-    return int(tx.only(_COUNT, {"study": study_id}).num)

@@ -115,11 +115,10 @@ _RENEW = Bulk(
 
 def read(tx: Transaction, trial_ids: Collection[int]) -> dict[int, Standing]:
     """Where these trials stand, by id; those that do not exist are left out."""
-    is_sqlite = tx.connection.dialect.name == "sqlite"
-    ids = orjson.dumps(list(trial_ids)).decode() if is_sqlite else list(trial_ids)
+    ids = orjson.dumps(list(trial_ids)).decode() if tx.is_sqlite else list(trial_ids)
     found: dict[int, Standing] = {}
     known: dict[int, StudyStanding] = {}
-    for row in _STANDINGS[is_sqlite].rows(tx.connection, {"ids": ids}):
+    for row in tx.rows(_STANDINGS[tx.is_sqlite], {"ids": ids}):
         (trial_id, study_id, number, attempt, token, begun_at, value, best, last, checkpoint, *of_study) = row
         study = known.get(study_id)
         if study is None:

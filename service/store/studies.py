@@ -17,12 +17,21 @@ from service.store.transaction import Record, Records, Transaction
 SPEC_TEXT = cast(studies.c.spec, Text).label("spec_text")
 """The body of a study as it is stored: equal texts need to be read only once."""
 
-_OF_ID = select(studies, SPEC_TEXT).where(studies.c.id == bindparam("study_id"))
-_BY_ID, _BY_ID_LOCKED = Query(_OF_ID), Query(_OF_ID.with_for_update(of=studies))
+_BUT_BODY = [column for column in studies.c if column is not studies.c.spec]
+_OF_ID = select(*_BUT_BODY, SPEC_TEXT).where(studies.c.id == bindparam("study_id"))
+_BY_ID, BY_ID_LOCKED = Query(_OF_ID), Query(_OF_ID.with_for_update(of=studies))
 _TRIALS = select(trials.c.id).where(trials.c.study_id == studies.c.id)
-_RUNNING = Query(
+RUNNING = Query(
     select(
-        *(column for column in studies.c if column is not studies.c.spec),
+        studies.c.id,
+        studies.c.name,
+        studies.c.priority,
+        studies.c.created_at,
+        studies.c.last_event_seq,
+        studies.c.num_trials,
+        studies.c.num_imported,
+        studies.c.num_epochs,
+        studies.c.num_stagnant,
         SPEC_TEXT,
         select(func.count())
         .where(trials.c.study_id == studies.c.id, trials.c.state == TrialState.RUNNING)
@@ -87,13 +96,13 @@ def unknown(name: str) -> str:
 
 
 def by_id(tx: Transaction, study_id: int, *, is_locked: bool = False) -> Record | None:
-    """The study of this id, if it still exists; also the text of its body, as `spec_text`."""
-    found: Record | None = tx.only(_BY_ID_LOCKED if is_locked else _BY_ID, {"study_id": study_id})
+    """The study of this id, if it still exists; with the text of its body, `spec_text`, in place of `spec`."""
+    found: Record | None = tx.only(BY_ID_LOCKED if is_locked else _BY_ID, {"study_id": study_id})
     return found
 
 
 def of_id(tx: Transaction, study_id: int) -> Record:
-    """The study of this id, which exists."""
+    """The study of this id, which exists; as `by_id` has it."""
     found: Record = tx.records(_BY_ID, {"study_id": study_id})[0]
     return found
 
@@ -102,10 +111,11 @@ def running(tx: Transaction) -> Records:
     """Running studies, the oldest first.
 
     Returns:
-        Rows with the text of the body, `spec_text`, in place of `spec`, the count of running trials, `num_running`, and
-        whether there are trials that wait or are paused, `has_waiting` and `has_paused`.
+        What decides whose turn it is: names, priorities and the counts that limits are held against, the text of the
+        body, `spec_text`, the count of running trials, `num_running`, and whether there are trials that wait or are
+        paused, `has_waiting` and `has_paused`.
     """
-    return tx.records(_RUNNING, {})
+    return tx.records(RUNNING, {})
 
 
 def in_state(tx: Transaction, *states: StudyState) -> Records:

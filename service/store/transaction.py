@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, CursorResult, Executable, bindparam, insert, update
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Row as SqlRow
 
 from service.domain.principal import Principal
 from service.store import notices, schema
-from service.store.prepared import Bulk, Change, Columns, Query, together
+from service.store.prepared import Bulk, Change, Columns, Query, Row, all_records, together
 
-Record = Row[Any]
+Record = SqlRow[Any]
 """A stored row, its columns as attributes."""
 
 Records = Sequence[Record]
@@ -93,6 +93,11 @@ class Transaction:
             sending.__exit__(kind, error, trace)
 
     @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite; otherwise it is Postgres."""
+        return self._connection.dialect.name == "sqlite"
+
+    @property
     def connection(self) -> Connection:
         """The open connection, once everything that was sent is answered."""
         self._settle()
@@ -112,17 +117,26 @@ class Transaction:
 
     def records(self, query: Query, parameters: Mapping[str, Any]) -> list[Any]:
         """Run a prepared query."""
-        return query.records(self.connection, parameters)
+        return query.records(self._connection, parameters)
+
+    def all_records(self, *asked: tuple[Query, Row]) -> list[list[Any]]:
+        """Run several prepared queries that need not know of each other's answers."""
+        self.send_together()
+        return all_records(self._connection, asked)
+
+    def rows(self, query: Query, parameters: Mapping[str, Any]) -> list[list[Any]]:
+        """Run a prepared query; its rows as plain lists."""
+        return query.rows(self._connection, parameters)
 
     def only(self, query: Query, parameters: Mapping[str, Any]) -> Any:
         """Run a prepared query that finds one row at most; None if it finds none."""
-        found = query.records(self.connection, parameters)
+        found = query.records(self._connection, parameters)
         return found[0] if found else None
 
     def change(self, change: Change, parameters: Mapping[str, Any]) -> list[Any]:
         """Run a prepared insert, update or delete, and return what it says of the rows that it was done to."""
         self.num_writes += 1
-        return change.records(self.connection, parameters)
+        return change.records(self._connection, parameters)
 
     def write_one(self, prepared: Bulk | Columns, row: Mapping[str, Any]) -> None:
         """Run a prepared insert, update or delete for one row."""
@@ -138,9 +152,9 @@ class Transaction:
         bulk.run(self._connection, rows)
 
     def send_together(self) -> None:
-        """Send what is written next to Postgres without waiting for each answer, until something is read.
+        """Send what is written next to Postgres without waiting for the answers, until something is read.
 
-        Whatever goes wrong with it is told by then, or by `flush`.
+        Whatever goes wrong with it is told by then, or by the end of the transaction.
         """
         if self._sending is None:
             sending = together(self._connection)
@@ -175,7 +189,10 @@ class Transaction:
         self._is_waking = True
 
     def flush(self) -> list[Event]:
-        """Number and store the events collected since the last flush; to be called right before the commit."""
+        """Number and store the events collected since the last flush; to be called right before the commit.
+
+        What goes wrong with it may be told only by the commit.
+        """
         by_study: dict[int, list[tuple[str, Mapping[str, JsonValue]]]] = defaultdict(list)
         for study_id, kind, data in self._pending:
             by_study[study_id].append((kind, data))
@@ -191,12 +208,24 @@ class Transaction:
             self.send_together()
             self.write_all(_INSERT_EVENTS, rows)
         self._notify(events)
-        self._settle()
         self._pending.clear()
         self._epochs.clear()
         self.kinds.clear()
         self.gains.clear()
         self.last_seqs.clear()
+        return events
+
+    def commit(self) -> list[Event]:
+        """Flush and commit; returns the events, which from then on are everybody's to see.
+
+        On Postgres the commit goes with what is still on its way: if something of it fails, nothing is committed.
+        """
+        events = self.flush()
+        transaction = self._connection.get_transaction()
+        if transaction is None:
+            raise RuntimeError("received no open transaction, expected one that is committed once")
+        transaction.commit()
+        self._settle()
         return events
 
     def _advance(self, study_id: int, num_events: int) -> int | None:
@@ -211,7 +240,7 @@ class Transaction:
         return found[0].last_event_seq - num_events + 1 if found else None
 
     def _notify(self, events: Sequence[Event]) -> None:
-        if self._connection.dialect.name != "postgresql":
+        if self.is_sqlite:
             return  # Nobody else is there.
         news: dict[int, tuple[int, int]] = {}
         for event in events:

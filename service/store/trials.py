@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, func, insert, select, text, type_coerce, update
+from sqlalchemy import BigInteger, Select, bindparam, func, insert, or_, select, text, type_coerce, update
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import TrialState
 from service.domain.repeats import params_digest
 from service.store.prepared import Change, Columns, Query
 from service.store.schema import leases, studies, trials, workers
+from service.store.studies import SPEC_TEXT
 from service.store.transaction import Record, Records, Transaction
 
 _AT_FIRST = {
@@ -25,7 +26,16 @@ _AT_FIRST = {
     "note": "",
 }
 _ADD = Change(
-    insert(trials).returning(trials),
+    insert(trials).returning(
+        trials.c.id,
+        trials.c.study_id,
+        trials.c.number,
+        trials.c.params,
+        trials.c.attempt,
+        trials.c.checkpoint_epoch,
+        trials.c.promoted_epoch,
+        trials.c.is_alone,
+    ),
     *_AT_FIRST,
     "study_id",
     "number",
@@ -50,6 +60,12 @@ _LEASED = (
         studies.c.name.label("study_name"),
         studies.c.state.label("study_state"),
         studies.c.last_event_seq.label("study_last_seq"),
+        studies.c.created_at.label("study_created_at"),
+        studies.c.num_trials.label("study_num_trials"),
+        studies.c.num_imported.label("study_num_imported"),
+        studies.c.num_epochs.label("study_num_epochs"),
+        studies.c.num_stagnant.label("study_num_stagnant"),
+        SPEC_TEXT,
     )
     .select_from(trials)
     .join(studies, studies.c.id == trials.c.study_id)
@@ -83,8 +99,15 @@ _OF_STUDY = (
     .where(trials.c.study_id == bindparam("study"))
     .order_by(trials.c.number)
 )
-_UNFINISHED = select(trials).where(*_IN_STATES).order_by(trials.c.number)
+_UNFINISHED = (
+    select(trials, leases.c.started_at.label("leased_at"))
+    .outerjoin(leases, leases.c.trial_id == trials.c.id)
+    .where(*_IN_STATES)
+    .order_by(trials.c.number)
+)
 _ALIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
+_IS_ALIVE = or_(*(trials.c.state == state for state in _ALIVE))
+_ANY_UNFINISHED = Query(select(trials.c.id).where(trials.c.study_id == bindparam("study"), _IS_ALIVE).limit(1))
 
 
 def add(
@@ -98,7 +121,11 @@ def add(
     space_version: int,
     as_of_seq: int | None = None,
 ) -> Record:
-    """Insert a waiting trial and return its row."""
+    """Insert a waiting trial.
+
+    Returns:
+        What is needed to hand it out: its id, study, number and configuration, and what stands for not having begun.
+    """
     row = {
         **_AT_FIRST,
         "study_id": study_id,
@@ -160,6 +187,7 @@ def with_lease(tx: Transaction, trial_id: int) -> Record:
     row: Record | None = tx.only(_LEASED_LOCKED, {"trial_id": trial_id})
     if row is None:
         raise NotFound(unknown(trial_id))
+    tx.last_seqs[row.study_id] = row.study_last_seq
     return row
 
 
@@ -192,8 +220,13 @@ def named(tx: Transaction, trial_ids: Sequence[int]) -> dict[int, tuple[str, int
 
 
 def unfinished(tx: Transaction, study_id: int) -> Records:
-    """Trials that wait, run or are paused."""
+    """Trials that wait, run (`leased_at` tells since when) or are paused."""
     return tx.read(_UNFINISHED, {"study": study_id, "states": _ALIVE}).all()
+
+
+def any_unfinished(tx: Transaction, study_id: int) -> bool:
+    """Whether there are trials that wait, run or are paused."""
+    return tx.only(_ANY_UNFINISHED, {"study": study_id}) is not None
 
 
 def ended_of(tx: Transaction, trial_ids: Sequence[int]) -> set[int]:

@@ -10,11 +10,11 @@ from sqlalchemy import bindparam, insert, select, update
 
 from caviar.contract.errors import NotFound
 from caviar.contract.states import WorkerMode
-from service.store.prepared import Columns, Query
+from service.store.prepared import Bulk, Columns, Query
 from service.store.schema import leases, workers
 from service.store.transaction import Record, Records, Transaction
 
-_INSERT = insert(workers)
+_INSERT = Bulk(insert(workers), *workers.c.keys())
 _GET = Query(select(workers).where(workers.c.id == bindparam("worker")))
 _CHANGE = Columns(update(workers).where(workers.c.id == bindparam("worker")), "worker")
 
@@ -43,8 +43,10 @@ def add(
         "objectives": objectives,
         "registered_at": tx.now,
         "seen_at": tx.now,
+        "mode": WorkerMode.WORKING,
+        "slot_facts": None,
     }
-    tx.write(_INSERT, row)
+    tx.write_one(_INSERT, row)
 
 
 def get(tx: Transaction, worker_id: str) -> Record:

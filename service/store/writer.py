@@ -289,7 +289,7 @@ class Writer:
                     else:
                         outcome.result = one
             self._before_commit(transaction)
-            events = transaction.flush()
+            events = transaction.commit()
         return outcomes, events
 
     def _apply(self, job: _Job, outcome: _Outcome, transaction: Transaction, *, is_alone: bool) -> None:

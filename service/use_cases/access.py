@@ -129,9 +129,14 @@ def worker(tx: Transaction, worker_id: str) -> Record:
         NotFound: There is none, or somebody else registered it (404).
         Forbidden: Who acts is no worker (403).
     """
+    check(tx, Right.WORK)
+    return own_worker(tx, worker_id, workers.get(tx, worker_id))
+
+
+def own_worker(tx: Transaction, worker_id: str, row: Record | None) -> Record:
+    """As `worker`, of a row that was read already; None for none."""
     actor = check(tx, Right.WORK)
-    row = workers.get(tx, worker_id)
-    if actor.role is not Role.ADMIN and row.token_id != actor.token_id:
+    if row is None or (actor.role is not Role.ADMIN and row.token_id != actor.token_id):
         raise NotFound(workers.unknown(worker_id))
     return row
 

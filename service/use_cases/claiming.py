@@ -18,8 +18,8 @@ from caviar.contract.study import StudySpec
 from service.domain import rules
 from service.search.pruner import Promotion
 from service.search.registry import build_pruner
-from service.store import leases, measurements, rounds, studies, trials, workers
-from service.store.transaction import Record, Transaction
+from service.store import claims, leases, measurements, studies, trials, workers
+from service.store.transaction import Record, Records, Transaction
 from service.use_cases import access, ending, retention, rotation
 from service.use_cases.creating import create_trial, open_round
 from service.use_cases.rotation import Turn
@@ -146,16 +146,21 @@ async def _serve(service: Service, stored: _Stored, max_trials: int) -> list[Ass
 
 
 def _from_store(service: Service, worker_id: str, body: Claim, tx: Transaction, *, may_lose: bool) -> _Stored:
-    worker = access.worker(tx, worker_id)
+    standing = claims.standing(tx, worker_id, body.request_id)
+    worker = access.own_worker(tx, worker_id, standing.worker)
     workers.seen(tx, worker_id)
     mode = WorkerMode(worker.mode)
     claimant = _Claimant(worker_id, body.request_id, service.lease_ttl_s)
-    if leases.of_request(tx, worker_id, body.request_id):
+    if standing.given:
         return _Stored(_given(tx, claimant), claimant, [], mode, is_repeat=True)
-    lost = _lose_unknown(tx, worker_id, set(body.leases)) if may_lose else []
+    known, running = set(body.leases), standing.running
+    lost: list[Record] = []
+    if may_lose and not standing.tokens <= known:
+        lost = _lose_unknown(tx, worker_id, known)
+        running = studies.running(tx)
     objectives = frozenset(offer["name"] for offer in worker.objectives)
     own = Counter(row.study_id for row in lost)
-    turns = rotation.turns(tx, worker, objectives, service.shares, own)
+    turns = rotation.turns(tx, worker, objectives, service.shares, own, running=running)
     assigned, turns = _hand_out(tx, claimant, turns, body.max_trials, own=[row.id for row in lost])
     return _Stored(assigned, claimant, turns, mode)
 
@@ -166,10 +171,9 @@ def _given(tx: Transaction, claimant: _Claimant) -> list[Assignment]:
     return [_again(tx, row, claimant) for row in held]
 
 
-def _require_sole_answer(tx: Transaction, claimant: _Claimant, given: Collection[str]) -> None:
+def _require_sole_answer(found: Records, claimant: _Claimant, given: Collection[str]) -> None:
     # Nobody knows of these leases before they are in an answer. So if there are more, or one of them was renewed or has
     # ended, the request was repeated at another process: two answers must not hand out twice as much as was asked for.
-    found = leases.of_request(tx, claimant.worker_id, claimant.request_id)
     term = timedelta(seconds=claimant.lease_ttl_s)
     untouched = {row.token for row in found if row.expires_at == row.started_at + term}
     if len(found) != len(given) or untouched != set(given):
@@ -177,8 +181,6 @@ def _require_sole_answer(tx: Transaction, claimant: _Claimant, given: Collection
 
 
 def _lose_unknown(tx: Transaction, worker_id: str, known: set[str]) -> list[Record]:
-    if leases.tokens_of_worker(tx, worker_id) <= known:
-        return []
     waiting = []
     for row in leases.held_by(tx, worker_id):
         if row.token in known:
@@ -210,7 +212,7 @@ def _hand_out(
 def _hand_out_more(
     tx: Transaction, claimant: _Claimant, given: Collection[str], turns: Sequence[Turn], room: int
 ) -> tuple[list[Assignment], list[Turn]]:
-    _require_sole_answer(tx, claimant, given)
+    _require_sole_answer(leases.of_request(tx, claimant.worker_id, claimant.request_id), claimant, given)
     # Since they were looked at, other claims were served, and people have edited and paused.
     return _hand_out(tx, claimant, rotation.renewed(tx, turns), room)
 
@@ -275,8 +277,9 @@ def _take(
     claimant: _Claimant,
     given: Collection[str],
 ) -> _Taken:
-    _require_sole_answer(tx, claimant, given)
-    study = studies.by_id(tx, study_id, is_locked=True)
+    opening = claims.opening(tx, study_id, claimant.worker_id, claimant.request_id)
+    _require_sole_answer(opening.given, claimant, given)
+    study = opening.study
     if study is None or study.state != StudyState.RUNNING:
         return _Taken()
     spec = parsed(study.spec_text)
@@ -287,7 +290,7 @@ def _take(
         return _Taken()
     if isinstance(step, Promotion):
         return _promote(tx, study, spec, step, claimant)
-    return _add(tx, study, spec, step, claimant)
+    return _add(tx, study, opening.num_rounds, step, claimant)
 
 
 def _end(tx: Transaction, study: Record, spec: StudySpec, step: NothingLeft) -> _Taken:
@@ -312,10 +315,11 @@ def _promote(tx: Transaction, study: Record, spec: StudySpec, step: Promotion, c
     return _Taken(_grant(tx, claimant, spec, promoted, evidence=step.evidence))
 
 
-def _add(tx: Transaction, study: Record, spec: StudySpec, step: Suggestion, claimant: _Claimant) -> _Taken:
+def _add(tx: Transaction, study: Record, num_rounds: int, step: Suggestion, claimant: _Claimant) -> _Taken:
+    spec = parsed(study.spec_text)
     if ending.limit_reached(tx, study, spec) is not None:
         return _Taken()
-    stored = (study.num_trials, study.space_version, rounds.count(tx, study.id))
+    stored = (study.num_trials, study.space_version, num_rounds)
     if stored != (step.number, step.space_version, step.num_rounds):
         return _Taken(behind=study.last_event_seq)
     proposal = step.proposal

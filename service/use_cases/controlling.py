@@ -93,7 +93,7 @@ def stop_trial(tx: Transaction, trial_id: int) -> TrialStatus:
         evidence = {"rule": "by_hand", "epoch": trial.num_epochs}
         how = AttemptEnd.STOPPED
         ending.end_trial(tx, trial, TrialState.CANCELLED, StopReason.CANCELLED, how=how, evidence=evidence)
-        ending.settle_study(tx, trial.study_id)
+        ending.settle_study_of(tx, trial)
         auditing.record(tx, "trial.stop", f"trial:{trial_id}", study=trial.study_name)
     return finishing.status(tx, trial_id)
 

@@ -27,7 +27,7 @@ def create_trial(
         round_number: Round of the strategy that proposed it.
         as_of: The last event of the study that the proposal was conditioned on.
     Returns:
-        The row of the trial.
+        As `trials.add`.
     """
     number = study.num_trials
     trial = trials.add(

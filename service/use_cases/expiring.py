@@ -10,6 +10,7 @@ from service.domain import rules
 from service.store import leases, studies, trials, workers
 from service.store.transaction import Record, Transaction
 from service.use_cases import ending
+from service.use_cases.specs import parsed
 
 _PORTION = 100
 
@@ -23,11 +24,8 @@ def expire_leases(tx: Transaction) -> int:
     expired = leases.expired(tx, _PORTION)
     for trial_id in expired:
         trial = trials.with_lease(tx, trial_id)
-        study = studies.by_id(tx, trial.study_id)
-        if study is None:
-            continue
-        ending.lose_trial(tx, trial, StudySpec.model_validate(study.spec), detail="its lease was not renewed in time")
-        ending.settle_study(tx, trial.study_id)
+        ending.lose_trial(tx, trial, parsed(trial.spec_text), detail="its lease was not renewed in time")
+        ending.settle_study_of(tx, trial)
     return len(expired)
 
 
@@ -45,8 +43,9 @@ def _end_overdue(tx: Transaction, study: Record, spec: StudySpec) -> None:
     for lease in leases.running(tx, study.id):
         if not rules.is_overdue(spec.budget, started_at=lease.started_at, now=tx.now):
             continue
-        ending.end_overdue(tx, trials.with_lease(tx, lease.trial_id), spec, how=AttemptEnd.STOPPED)
-        ending.settle_study(tx, study.id)
+        trial = trials.with_lease(tx, lease.trial_id)
+        ending.end_overdue(tx, trial, spec, how=AttemptEnd.STOPPED)
+        ending.settle_study_of(tx, trial)
 
 
 def grant_grace(tx: Transaction, lease_ttl_s: float, jump_s: float = 0.0) -> None:

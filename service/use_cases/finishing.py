@@ -40,30 +40,31 @@ def finish(tx: Transaction, searches: Searches, trial_id: int, body: Finish) -> 
     error = None if body.error is None else body.error.model_dump(mode="json")
     is_overdue = rules.is_overdue(search.spec.budget, started_at=trial.leased_at, now=tx.now)
     if body.outcome is Outcome.COMPLETE and is_overdue and trial.num_epochs < search.spec.budget.max_epochs:
-        ending.end_overdue(tx, trial, search.spec, how=AttemptEnd.FINISHED, outcome=Outcome.COMPLETE)
+        ended = ending.end_overdue(tx, trial, search.spec, how=AttemptEnd.FINISHED, outcome=Outcome.COMPLETE)
     elif body.outcome is Outcome.COMPLETE and trial.num_epochs > 0:
-        _complete(tx, search, trial)
+        ended = _complete(tx, search, trial)
     elif body.outcome is Outcome.COMPLETE:
         nothing: dict[str, Any] = {
             "kind": "NothingReported",
             "message": "the training ended without reporting an epoch",
             "traceback": "",
         }
-        _fail(tx, search, trial, Outcome.FAILED, nothing, said=Outcome.COMPLETE)
+        ended = _fail(tx, search, trial, Outcome.FAILED, nothing, said=Outcome.COMPLETE)
     elif body.outcome is Outcome.OUT_OF_MEMORY:
-        _run_out_of_memory(tx, trial, body, error)
+        ended = _run_out_of_memory(tx, trial, body, error)
     else:
-        _fail(tx, search, trial, body.outcome, error, said=body.outcome)
-    ending.settle_study(tx, trial.study_id)
-    return _ended(tx, search, trial_id)
+        ended = _fail(tx, search, trial, body.outcome, error, said=body.outcome)
+    ending.settle_study_of(tx, trial)
+    return _weighed(tx, search, trial, ended)
 
 
-def _ended(tx: Transaction, search: Search, trial_id: int) -> TrialStatus:
-    wanted = retention.wants_weights(tx, trial_id, search.spec)
-    return status(tx, trial_id).model_copy(update={"keep_weights": wanted})
+def _weighed(tx: Transaction, search: Search, trial: Record, ended: TrialStatus) -> TrialStatus:
+    if not ended.state.is_finished:
+        return ended
+    return ended.model_copy(update={"keep_weights": retention.wants_weights(tx, trial, search.spec)})
 
 
-def _complete(tx: Transaction, search: Search, trial: Record) -> None:
+def _complete(tx: Transaction, search: Search, trial: Record) -> TrialStatus:
     max_epochs, early_stopping = search.spec.budget.max_epochs, search.spec.early_stopping
     reason, evidence = StopReason.MAX_EPOCHS, None
     if trial.num_epochs < max_epochs:
@@ -75,7 +76,7 @@ def _complete(tx: Transaction, search: Search, trial: Record) -> None:
             "best_epoch": trial.best_epoch,
             "patience": None if early_stopping is None else early_stopping.patience,
         }
-    ending.end_trial(
+    return ending.end_trial(
         tx,
         trial,
         TrialState.COMPLETE,
@@ -88,11 +89,10 @@ def _complete(tx: Transaction, search: Search, trial: Record) -> None:
 
 def _fail(
     tx: Transaction, search: Search, trial: Record, outcome: Outcome, error: dict[str, Any] | None, *, said: Outcome
-) -> None:
+) -> TrialStatus:
     num_charged = trial.num_charged + 1
     if outcome in rules.RETRIED and rules.may_retry(search.spec.retries, num_charged):
-        ending.requeue_trial(tx, trial, AttemptEnd.FINISHED, is_charged=True, outcome=said, error=error)
-        return
+        return ending.requeue_trial(tx, trial, AttemptEnd.FINISHED, is_charged=True, outcome=said, error=error)
     trials.change(tx, trial.id, num_charged=num_charged)
     evidence: dict[str, JsonValue] = {
         "rule": _rule(outcome, error),
@@ -101,7 +101,7 @@ def _fail(
     }
     if outcome in rules.RETRIED:
         evidence |= {"retries": search.spec.retries, "attempts_charged": num_charged}
-    ending.end_trial(
+    return ending.end_trial(
         tx,
         trial,
         TrialState.FAILED,
@@ -119,14 +119,13 @@ def _rule(outcome: Outcome, error: dict[str, Any] | None) -> str:
     return str(error["kind"]) if is_gone and error is not None else str(outcome)
 
 
-def _run_out_of_memory(tx: Transaction, trial: Record, body: Finish, error: dict[str, Any] | None) -> None:
+def _run_out_of_memory(tx: Transaction, trial: Record, body: Finish, error: dict[str, Any] | None) -> TrialStatus:
     # Beside others it may have been their memory, so it is not charged; alone it can only have been its own.
     was_alone = trial.is_alone or (body.facts is not None and body.facts.is_alone is True)
     if not was_alone:
         trials.change(tx, trial.id, is_alone=True)
         how, outcome = AttemptEnd.FINISHED, body.outcome
-        ending.requeue_trial(tx, trial, how, is_charged=False, outcome=outcome, error=error)
-        return
+        return ending.requeue_trial(tx, trial, how, is_charged=False, outcome=outcome, error=error)
     shown = ("device", "device_name", "peak_device_memory_bytes", "peak_memory_bytes")
     facts = leases.facts_of(tx, trial.id, trial.attempt)
     evidence: dict[str, JsonValue] = {
@@ -136,7 +135,7 @@ def _run_out_of_memory(tx: Transaction, trial: Record, body: Finish, error: dict
         "attempts": trial.attempt,
         **{name: facts[name] for name in shown if name in facts},
     }
-    ending.end_trial(
+    return ending.end_trial(
         tx,
         trial,
         TrialState.FAILED,
@@ -159,12 +158,13 @@ def _finished_before(tx: Transaction, searches: Searches, trial: Record, body: F
     if attempt is not None and attempt.end in (AttemptEnd.STOPPED, AttemptEnd.PAUSED):
         # It has ended by a decision of ours; how much memory it took is told only now.
         leases.tell(tx, trial.id, attempt.attempt, facts=told(body.facts), log_tail=body.log_tail)
-        return status(tx, trial.id)
+        return _status(trial)
     if attempt is not None and attempt.end == AttemptEnd.FINISHED:
         if attempt.outcome == body.outcome and attempt.attempt == trial.attempt:
-            return _ended(tx, searches.knowing(tx, trial.study_id, trial.study_last_seq), trial.id)
+            search = searches.knowing(tx, trial.study_id, trial.study_last_seq)
+            return _weighed(tx, search, trial, _status(trial))
         if attempt.outcome == body.outcome:
-            return status(tx, trial.id)
+            return _status(trial)
         raise StateConflict(
             f"attempt {attempt.attempt} of trial {trial.id} was finished as {attempt.outcome}, "
             f"now received {body.outcome}; an outcome never changes"
@@ -183,12 +183,11 @@ def release(tx: Transaction, trial_id: int, body: Release) -> TrialStatus:
     if trial.token != body.lease:
         attempt = leases.attempt_of_token(tx, trial_id, body.lease)
         if attempt is not None and attempt.end in (AttemptEnd.RELEASED, AttemptEnd.STOPPED, AttemptEnd.PAUSED):
-            return status(tx, trial_id)
+            return _status(trial)
         raise LeaseLost(f"the lease of trial {trial_id} is not its current one; drop this run, nothing was changed")
     if body.is_checkpoint_missing:
         trials.change(tx, trial.id, checkpoint_epoch=retention.fall_back(tx, trial))
-    ending.requeue_trial(tx, trial, AttemptEnd.RELEASED, is_charged=False)
-    return status(tx, trial_id)
+    return ending.requeue_trial(tx, trial, AttemptEnd.RELEASED, is_charged=False)
 
 
 def heartbeat(tx: Transaction, worker_id: str, body: Heartbeat, *, lease_ttl_s: float) -> HeartbeatAnswer:
@@ -210,5 +209,8 @@ def heartbeat(tx: Transaction, worker_id: str, body: Heartbeat, *, lease_ttl_s: 
 
 def status(tx: Transaction, trial_id: int) -> TrialStatus:
     """Where a trial stands."""
-    trial = trials.get(tx, trial_id)
-    return TrialStatus(trial_id=trial_id, state=TrialState(trial.state), stop_reason=trial.stop_reason)
+    return _status(trials.get(tx, trial_id))
+
+
+def _status(trial: Record) -> TrialStatus:
+    return TrialStatus(trial_id=trial.id, state=TrialState(trial.state), stop_reason=trial.stop_reason)

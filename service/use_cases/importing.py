@@ -26,6 +26,7 @@ from service.use_cases.candidates import (
     require_agreement,
 )
 from service.use_cases.service import Service
+from service.use_cases.specs import parsed
 from service.use_cases.standing import require_live
 
 _TAKEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.PAUSED)
@@ -131,7 +132,7 @@ def _add(tx: Transaction, study_id: int, portion: Sequence[Candidate], known: _S
     if study is None:
         raise NotFound("the study was deleted while trials were imported")
     require_live(study)
-    spec = StudySpec.model_validate(study.spec)
+    spec = parsed(study.spec_text)
     # Configurations that came in between two portions count too.
     taken = {transfer.key(params) for params in imports.params(tx, study_id, first=known.num_known)}
     accepted: list[Candidate] = []
@@ -255,6 +256,6 @@ def _settle(tx: Transaction, study_id: int) -> None:
     study = studies.by_id(tx, study_id, is_locked=True)
     if study is None or study.best_value is None or StudyState(study.state).is_finished:
         return
-    spec = StudySpec.model_validate(study.spec)
+    spec = parsed(study.spec_text)
     if rules.reaches(spec.metric, study.best_value, spec.budget.target):
         ending.end_study(tx, study_id, EndReason.TARGET)

@@ -20,7 +20,7 @@ from service.use_cases import access
 class Intake:
     """Trials as they stand after the reports so far, ahead of the database until `store` is called.
 
-    Whoever reads or changes their rows in another way calls `store` before, and `forget` after a change.
+    Whoever reads or changes their rows in another way calls `store` before, and `close` or `forget` after a change.
     """
 
     def __init__(self, tx: Transaction, trial_ids: Collection[int], *, until: datetime) -> None:
@@ -127,6 +127,11 @@ class Intake:
         improvements.add(tx, self._gains)
         for taken in (self._measured, self._changed, self._renewed, self._gained, self._gains):
             taken.clear()
+
+    @staticmethod
+    def close(trial: Standing) -> None:
+        """Note that the attempt of a trial was ended, and its lease taken back."""
+        trial.token = None
 
     def forget(self) -> None:
         """Read anew where trials stand, the next time that somebody asks."""

@@ -148,11 +148,14 @@ def _report_one(tx: Transaction, searches: Searches, intake: Intake, item: Measu
         intake.renew(trial)
         return TrialDecision(trial_id=trial.id, decision=Decision.CONTINUE)
     intake.store()
-    _carry_out(tx, trials.with_lease(tx, trial.id), item, ruling)
-    # With the trial, its whole study may have ended.
-    intake.forget()
+    row = trials.with_lease(tx, trial.id)
+    has_ended_study = _carry_out(tx, row, item, ruling)
+    if has_ended_study:
+        intake.forget()
+    else:
+        intake.close(trial)
     reason = str((ruling.evidence or {}).get("rule"))
-    wanted = ruling.decision is Decision.STOP and retention.wants_weights(tx, trial.id, search.spec)
+    wanted = ruling.decision is Decision.STOP and retention.wants_weights(tx, row, search.spec)
     return TrialDecision(trial_id=trial.id, decision=ruling.decision, reason=reason, keep_weights=wanted)
 
 
@@ -232,15 +235,15 @@ def _stop(
     return _Ruling(Decision.STOP, evidence, state, reason, ends_study)
 
 
-def _carry_out(tx: Transaction, trial: Record, item: Measurement, ruling: _Ruling) -> None:
+def _carry_out(tx: Transaction, trial: Record, item: Measurement, ruling: _Ruling) -> bool:
     if ruling.decision is Decision.PAUSE:
         ending.pause_trial(tx, trial, item.epoch, ruling.evidence)
     else:
         ending.end_trial(tx, trial, ruling.state, ruling.reason, how=AttemptEnd.STOPPED, evidence=ruling.evidence)
     if ruling.ends_study is not None:
         ending.end_study(tx, trial.study_id, ruling.ends_study, spare_id=trial.id)
-    else:
-        ending.settle_study(tx, trial.study_id)
+        return True
+    return ending.settle_study_of(tx, trial)
 
 
 def _after_the_end(tx: Transaction, searches: Searches, trial: Record, item: Measurement) -> TrialDecision:
@@ -251,7 +254,8 @@ def _after_the_end(tx: Transaction, searches: Searches, trial: Record, item: Mea
         if stored is not None and stored.metrics == item.metrics:
             rule = (stored.evidence or trial.evidence or {}).get("rule", trial.stop_reason)
             decision = _DECISIONS[attempt.end]
-            is_newest = decision is Decision.STOP and attempt.attempt == trial.attempt
-            wanted = is_newest and retention.wants_weights(tx, trial.id, searches.of(trial.study_id).spec)
+            is_stopped = decision is Decision.STOP and TrialState(trial.state).is_finished
+            is_newest = is_stopped and attempt.attempt == trial.attempt
+            wanted = is_newest and retention.wants_weights(tx, trial, searches.of(trial.study_id).spec)
             return TrialDecision(trial_id=trial.id, decision=decision, reason=rule, keep_weights=wanted)
     raise LeaseLost(f"the lease of trial {trial.id} is not its current one; drop this run, nothing was changed")

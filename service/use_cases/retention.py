@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from caviar.contract.messages import Checkpoint
-from caviar.contract.states import TrialState
 from caviar.contract.study import StudySpec
 from service.store import artifacts, trials
-from service.store.artifacts import CHECKPOINT, WEIGHTS
+from service.store.artifacts import CHECKPOINT
 from service.store.transaction import Record, Transaction
 
 
@@ -52,13 +51,16 @@ def end_trial(tx: Transaction, trial_id: int) -> None:
     artifacts.doom_kind(tx, trial_id, CHECKPOINT)
 
 
-def wants_weights(tx: Transaction, trial_id: int, spec: StudySpec) -> bool:
-    """Whether a trial has ended among the best of its study, and the weights of its best epoch are not here yet."""
-    trial = trials.get(tx, trial_id)
-    if not TrialState(trial.state).is_finished or not is_among_best(tx, trial, spec):
-        return False
-    kept = artifacts.newest(tx, trial_id, WEIGHTS)
-    return kept is None or kept.epoch != trial.best_epoch
+def wants_weights(tx: Transaction, trial: Record, spec: StudySpec) -> bool:
+    """Whether an ended trial is among the best of its study, and the weights of its best epoch are not here yet.
+
+    Args:
+        tx: The transaction.
+        trial: Its row, which may be older than its end.
+        spec: Of its study.
+    """
+    is_best, kept = _among_best(tx, trial, spec)
+    return is_best and (kept is None or kept.epoch != trial.best_epoch)
 
 
 def is_among_best(tx: Transaction, trial: Record, spec: StudySpec) -> bool:
@@ -66,10 +68,15 @@ def is_among_best(tx: Transaction, trial: Record, spec: StudySpec) -> bool:
 
     Trials without weights do not count, so that one whose worker was lost with them takes no place.
     """
+    return _among_best(tx, trial, spec)[0]
+
+
+def _among_best(tx: Transaction, trial: Record, spec: StudySpec) -> tuple[bool, Record | None]:
     keep_best = spec.checkpoints.keep_best
     if trial.value is None or keep_best == 0:
-        return False
-    return artifacts.num_better(tx, trial.study_id, trial, is_minimized=_is_minimized(spec)) < keep_best
+        return False, None
+    num_better, kept = artifacts.rival_weights(tx, trial, is_minimized=_is_minimized(spec))
+    return num_better < keep_best, kept
 
 
 def make_room(tx: Transaction, study_id: int, spec: StudySpec) -> None:

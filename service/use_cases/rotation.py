@@ -15,7 +15,7 @@ from caviar.contract.study import Requires, StudySpec
 from service.domain import eligibility
 from service.domain.shares import Shares
 from service.store import studies
-from service.store.transaction import Record, Transaction
+from service.store.transaction import Record, Records, Transaction
 from service.use_cases import access, ending
 from service.use_cases.specs import parsed
 
@@ -76,7 +76,13 @@ class Turn:
 
 
 def turns(
-    tx: Transaction, worker: Record, objectives: Collection[str], shares: Shares, own: Mapping[int, int]
+    tx: Transaction,
+    worker: Record,
+    objectives: Collection[str],
+    shares: Shares,
+    own: Mapping[int, int],
+    *,
+    running: Records,
 ) -> list[Turn]:
     """The studies that a worker may serve now.
 
@@ -86,10 +92,11 @@ def turns(
         shares: How much each study has had.
         own: How many waiting trials of a study the worker itself has just lost. A worker that is paused or drained gets
             nothing else.
+        running: As `studies.running` tells them.
     """
     is_working = worker.mode == WorkerMode.WORKING
     found = []
-    for study in studies.running(tx):
+    for study in running:
         if not access.sees(tx, study.name):
             continue
         spec = parsed(study.spec_text)

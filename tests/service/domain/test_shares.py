@@ -46,6 +46,14 @@ def test_slots_count_each_and_the_past_fades() -> None:
     assert shares.used_s(_LONG, at(10 + HALF_LIFE_S)) == pytest.approx(10 + 10 + HALF_LIFE_S)
 
 
+def test_a_trial_that_begins_twice_counts_from_the_second_time_on() -> None:
+    shares = Shares()
+    shares.apply(event("trial_started", _LONG, seconds, trial_id=1) for seconds in (0, 40))
+    assert shares.used_s(_LONG, at(60)) == 20.0
+    shares.apply([event("trial_ended", _LONG, 60, trial_id=1), event("trial_ended", _LONG, 70, trial_id=1)])
+    assert shares.used_s(_LONG, at(60)) == 20.0
+
+
 def test_ends_without_a_beginning_and_clocks_set_back_count_nothing() -> None:
     shares = Shares()
     shares.apply([event("trial_ended", _LONG, 10, trial_id=1), event("trial_started", _LONG, 100, trial_id=2)])

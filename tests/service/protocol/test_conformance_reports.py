@@ -134,6 +134,55 @@ def test_a_stopping_epoch_in_the_middle_of_a_report_ends_it_there_each_time(wire
     assert wire.trial(assignment)["value"] == 0.1
 
 
+def test_trials_that_end_within_a_report_leave_the_epochs_of_the_others_alone(wire: Wire) -> None:
+    name = wire.study(budget={"max_trials": 4, "max_epochs": 5}, pruner={"kind": "threshold", "upper": 1.0})
+    worker = wire.worker(name)
+    one, two, three = wire.claim(worker, 3)
+    sent = [(one, 1, 2.0), (two, 1, 0.5), (one, 1, 2.0), (three, 1, 0.25), (three, 2, 3.0), (two, 2, 0.125)]
+    answer = wire.post("/measurements", {"items": [*(item(*entry) for entry in sent), item(three, 3)]})
+    decided = {entry["trial_id"]: entry["decision"] for entry in answer["decisions"]}
+    assert decided == {one["trial_id"]: "stop", two["trial_id"]: "continue", three["trial_id"]: "stop"}
+    assert [(entry["trial_id"], entry["epoch"], entry["code"]) for entry in answer["rejected"]] == [
+        (three["trial_id"], 3, "lease_lost")
+    ]
+    assert [wire.stored(trial["trial_id"]) for trial in (one, two, three)] == [
+        [(1, 1, 2.0)],
+        [(1, 1, 0.5), (1, 2, 0.125)],
+        [(1, 1, 0.25), (1, 2, 3.0)],
+    ]
+    study = wire.get(f"/studies/{name}")
+    assert (study["num_epochs"], study["best"]["value"]) == (5, 0.125)
+    assert study["counts"] == {"pruned": 2, "running": 1}
+    assert wire.heartbeat(worker, one, two, three) == [one["lease"], three["lease"]]
+    assert [wire.trial(trial)["value"] for trial in (one, two, three)] == [2.0, 0.125, 0.25]
+
+
+def test_a_study_that_ends_within_a_report_takes_the_rest_of_it_along(wire: Wire) -> None:
+    name = wire.study(budget={"max_trials": 3, "max_epochs": 5, "target": 0.1})
+    one, two, three = wire.claim(wire.worker(name), 3)
+    body = {"items": [item(one, 1), item(two, 1, 0.05), item(three, 1, 0.01), item(one, 2)]}
+    answer = wire.post("/measurements", body)
+    assert [(entry["trial_id"], entry["decision"]) for entry in answer["decisions"]] == [
+        (one["trial_id"], "continue"),
+        (two["trial_id"], "stop"),
+    ]
+    assert [(entry["trial_id"], entry["code"]) for entry in answer["rejected"]] == [
+        (three["trial_id"], "lease_lost"),
+        (one["trial_id"], "lease_lost"),
+    ]
+    study = wire.get(f"/studies/{name}")
+    assert (study["state"], study["end_reason"], study["num_epochs"]) == ("complete", "target", 2)
+    assert study["counts"] == {"complete": 1, "cancelled": 2}
+
+
+def test_a_report_that_ends_the_last_trials_ends_their_study(wire: Wire) -> None:
+    name = wire.study(budget={"max_trials": 2, "max_epochs": 5}, pruner={"kind": "threshold", "upper": 1.0})
+    one, two = wire.claim(wire.worker(name), 2)
+    wire.post("/measurements", {"items": [item(one, 1, 2.0), item(two, 1, 3.0)]})
+    study = wire.get(f"/studies/{name}")
+    assert (study["state"], study["end_reason"], study["counts"]) == ("complete", "max_trials", {"pruned": 2})
+
+
 def test_epochs_delivered_late_and_out_of_order_are_kept(wire: Wire) -> None:
     name = wire.study()
     assignment = wire.claim_one(wire.worker(name))

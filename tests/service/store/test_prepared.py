@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, column, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from caviar.contract.states import Decision
@@ -272,6 +272,56 @@ def test_what_a_transaction_has_sent_in_vain_is_told_before_its_commit(engine: E
         with pytest.raises(IntegrityError), begun(engine) as connection, Transaction(connection, NOW) as tx:
             send_twice(tx)
     with engine.connect() as connection:
+        assert not Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})
+
+
+def test_what_was_sent_in_vain_before_a_commit_is_told_by_it_and_undoes_all(engine: Engine, trial_id: int) -> None:
+    bulk = Bulk(insert(MEASUREMENTS), *NAMES)
+
+    def commit_twice_the_same(tx: Transaction) -> None:
+        tx.emit(1, "measured", epoch=1)
+        tx.send_together()
+        tx.write_all(bulk, [measured(trial_id, 1)])
+        tx.write_all(bulk, [measured(trial_id, 1)])
+        tx.commit()
+
+    for _ in range(2):
+        with pytest.raises(IntegrityError), begun(engine) as connection, Transaction(connection, NOW) as tx:
+            commit_twice_the_same(tx)
+    with begun(engine) as connection, Transaction(connection, NOW) as tx:
+        tx.emit(1, "measured", epoch=1)
+        tx.write_all(bulk, [measured(trial_id, 1)])
+        [event] = tx.commit()
+    assert event.seq == 1
+    with engine.connect() as connection:
+        assert len(Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})) == 1
+        assert connection.execute(select(schema.events.c.seq)).scalars().all() == [1]
+
+
+def test_questions_asked_in_one_go_are_answered_each_by_its_own_rows(engine: Engine, trial_id: int) -> None:
+    bulk = Bulk(insert(MEASUREMENTS), *NAMES)
+    above = Query(
+        select(MEASUREMENTS.c.epoch, MEASUREMENTS.c.metrics)
+        .where(MEASUREMENTS.c.epoch > bindparam("least"))
+        .order_by(MEASUREMENTS.c.epoch)
+    )
+    noted = Query(select(schema.trials.c.note, schema.trials.c.created_at))
+    with begun(engine) as connection, Transaction(connection, NOW) as tx:
+        tx.send_together()
+        tx.write_all(bulk, [measured(trial_id, epoch) for epoch in (1, 2, 3)])
+        some, none, [trial] = tx.all_records((above, {"least": 1}), (above, {"least": 3}), (noted, {}))
+        assert [(row.epoch, row.metrics["val_loss"]) for row in some] == [(2, 0.2), (3, pytest.approx(0.3))]
+        assert none == []
+        assert (trial.note, trial.created_at) == ("", NOW)
+        # Nor does SQLAlchemy's own way of asking miss anything of it.
+        assert len(tx.read(select(MEASUREMENTS.c.epoch)).all()) == 3
+
+
+def test_a_question_that_cannot_be_answered_is_told_as_an_error(engine: Engine, trial_id: int) -> None:
+    broken = Query(select(column("nothing")).select_from(schema.trials).where(schema.trials.c.id == bindparam("of")))
+    with pytest.raises(DBAPIError), begun(engine) as connection, Transaction(connection, NOW) as tx:
+        tx.all_records((broken, {"of": trial_id}), (broken, {"of": trial_id}))
+    with begun(engine) as connection:
         assert not Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})
 
 
