@@ -6,14 +6,17 @@ Nothing of it is imported unless an address to send to is set.
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from caviar import __version__
 from caviar.contract.errors import FieldError, InvalidRequest
 from caviar.redaction import clean
 from service.store.engine import Engine
+from service.store.prepared import SPANS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -55,6 +58,22 @@ class Tracing:
 
         # It names the versions of SQLAlchemy that it was tried with, of which ours is newer; a test tries it with ours.
         SQLAlchemyInstrumentor().instrument(engine=engine, tracer_provider=self.provider, skip_dep_check=True)
+        # What is run past SQLAlchemy is nothing that it could tell of.
+        engine.update_execution_options(**{SPANS: partial(self._span, engine.dialect.name)})
+
+    @contextmanager
+    def _span(self, system: str, text: str) -> Iterator[None]:
+        from opentelemetry import trace
+
+        # What is done for many requests at once belongs to the trace of none.
+        if not trace.get_current_span().get_span_context().is_valid:
+            yield
+            return
+        facts = {"db.system": system, "db.statement": text}
+        with self.provider.get_tracer(__name__).start_as_current_span(
+            text.split(maxsplit=1)[0], kind=trace.SpanKind.CLIENT, attributes=facts
+        ):
+            yield
 
     def close(self) -> None:
         """Send what is left."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,10 @@ Row = Mapping[str, Any]
 Record = Any
 """A row that was found, its columns as attributes."""
 
+SPANS = "spans"
+"""Execution option of an engine: makes the context in which a statement, given as its text, is run."""
+
+_NOTHING = nullcontext()
 _Written = Callable[[Row], Any]
 _Read = Callable[[Any], Any]
 _Rows = tuple[list[list[Any]], Callable[[Iterable[Any]], Record]]
@@ -287,11 +291,16 @@ def send(connection: Connection, text: str, *parameters: Any) -> None:
 @contextmanager
 def _cursor(connection: Connection, text: str) -> Iterator[Any]:
     cursor = connection.connection.cursor()
+    spans = connection.get_execution_options().get(SPANS, _no_span)
     try:
-        with _errors_told(connection, text, cursor):
+        with _errors_told(connection, text, cursor), spans(text):
             yield cursor
     finally:
         cursor.close()
+
+
+def _no_span(_text: str) -> AbstractContextManager[None]:
+    return _NOTHING
 
 
 @contextmanager
