@@ -224,7 +224,14 @@ class Transaction:
         transaction = self._connection.get_transaction()
         if transaction is None:
             raise RuntimeError("received no open transaction, expected one that is committed once")
-        transaction.commit()
+        try:
+            transaction.commit()
+        except BaseException as error:
+            # Its transaction is still open if something that was on its way has failed. SQLAlchemy takes it for ended,
+            # and would hand it on as it is.
+            self.__exit__(type(error), error, error.__traceback__)
+            self._connection.invalidate(error)
+            raise
         self._settle()
         return events
 

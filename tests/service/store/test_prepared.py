@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from caviar.contract.states import Decision
 from service.store import schema
 from service.store.engine import begun, is_outage
-from service.store.prepared import Bulk, Change, Columns, Query, together
+from service.store.prepared import Bulk, Change, Columns, Query, send, together
 from service.store.transaction import Transaction
 
 MEASUREMENTS = schema.measurements
@@ -296,6 +296,34 @@ def test_what_was_sent_in_vain_before_a_commit_is_told_by_it_and_undoes_all(engi
     with engine.connect() as connection:
         assert len(Query(select(MEASUREMENTS.c.epoch)).rows(connection, {})) == 1
         assert connection.execute(select(schema.events.c.seq)).scalars().all() == [1]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+def test_what_fails_on_its_way_when_the_commit_is_sent_leaves_no_transaction_behind(
+    engine: Engine, trial_id: int
+) -> None:
+    # It fails so late that the commit has been sent by then.
+    slow = "DO $$ BEGIN PERFORM pg_sleep(0.3); RAISE division_by_zero; END $$"
+
+    def commit_too_early(tx: Transaction, connection: Connection) -> None:
+        tx.send_together()
+        tx.write_all(Bulk(insert(MEASUREMENTS), *NAMES), [measured(trial_id, 1)])
+        send(connection, slow)
+        tx.commit()
+
+    with pytest.raises(DBAPIError) as failed, begun(engine) as connection, Transaction(connection, NOW) as tx:
+        commit_too_early(tx, connection)
+    assert type(failed.value.orig).__name__ == "DivisionByZero"
+    # Whoever has the next connection of the pool finds it in order, and the others see nothing of what failed.
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert connection.execute(select(MEASUREMENTS.c.epoch)).all() == []
+    with begun(engine) as connection, Transaction(connection, NOW) as tx:
+        tx.write_all(Bulk(insert(MEASUREMENTS), *NAMES), [measured(trial_id, 1)])
+        tx.commit()
+    with engine.connect() as connection:
+        assert connection.execute(select(MEASUREMENTS.c.epoch)).scalars().all() == [1]
 
 
 def test_questions_asked_in_one_go_are_answered_each_by_its_own_rows(engine: Engine, trial_id: int) -> None:
