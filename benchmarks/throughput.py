@@ -105,8 +105,14 @@ def _crowd(place: _Place, arguments: argparse.Namespace) -> None:
             joins = {system.name: stack.enter_context(system.open(num_old)) for system in systems}
             for _ in range(arguments.rounds):
                 for processes, system in itertools.product(arguments.processes, systems):
-                    figures = measure(joins[system.name], processes, arguments.seconds)
-                    found.setdefault((system.name, processes), []).append(figures)
+                    rounds = found.setdefault((system.name, processes), [])
+                    try:
+                        rounds.append(measure(joins[system.name], processes, arguments.seconds))
+                    except RuntimeError as error:
+                        # A peer that gives up under the load, as it may, does not take the others' figures along.
+                        if system.is_ours:
+                            raise
+                        print(f"{system.name}, {processes} processes: {error}", flush=True)
         _show_crowd(num_old, arguments.processes, found)
 
 
@@ -117,6 +123,9 @@ def _show_crowd(num_old: int, processes: list[int], found: dict[tuple[str, int],
         cells = []
         for count in processes:
             rounds = found[name, count]
+            if not rounds:
+                cells.append("  failed".ljust(16))
+                continue
             rate = statistics.median(one.rate for one in rounds)
             p99_ms = 1000 * statistics.median(one.p99_s for one in rounds)
             cells.append(f"{rate:8.0f} ({p99_ms:.0f})".ljust(16))
