@@ -12,12 +12,17 @@ What comes thousands of times a second is gathered: all requests of a batch that
 it together, so that it can ask and write for all of them by one statement each. All of them go before anything else,
 and of the rest only so much as takes a moment: when a thousand workers end their trials at the same time, the reports
 of the others do not wait for all of their claims.
+
+A transaction also waits a moment, no longer than the one before took, for those who were answered by it: workers that
+report as fast as they are answered come again together, and go into one transaction instead of two by halves, either of
+which would cost as much and hold up the answers to the other half. Whoever comes alone waits for nobody.
+
+Source: the delay before a commit while others are about to (PostgreSQL's `commit_delay` and `commit_siblings`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +53,8 @@ Its items tell who acts.
 _MAX_BATCH = 512
 # From here on, what is not gathered is left to the next transaction.
 _LONG_S = 0.02
+# A disk that has taken long once is no reason to wait for others as long.
+_MAX_DELAY_S = 0.02
 # Several seconds' worth: what waits longer is repeated by its client, and would then be done twice for nothing.
 _MAX_WAITING = 20_000
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -116,21 +123,25 @@ class Writer:
         self._clock = clock
         self._on_commit = on_commit
         self._before_commit = before_commit or (lambda _: None)
-        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
-        self._arrived: list[_Job] = []
         self._thread = threading.Thread(target=self._run, name="caviar-writer", daemon=True)
         self.num_outages = 0
         self.num_splits = 0
         self.batch_sizes = Tally(_BATCH_SIZES)
         self.commit_s = Tally(_COMMIT_S)
-        self._num_queued = self._num_taken = self._num_left = 0
-        self._is_closed = False
+        # Of the lock: what waits, how much of it the thread sleeps for (0 while it works), and whether more may come.
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting: list[_Job] = []
+        self._num_wanted = 0
+        self._is_closed = False
+        # Of the thread.
+        self._num_left = 0
+        self._num_expected, self._expected_until_s = 0, 0.0
 
     @property
     def num_waiting(self) -> int:
         """Operations that are queued and not yet begun."""
-        return self._num_queued - self._num_taken + self._num_left
+        return len(self._waiting) + self._num_left
 
     def start(self) -> None:
         """Begin to take operations."""
@@ -139,12 +150,8 @@ class Writer:
     def close(self) -> None:
         """Commit what is waiting, then end the thread; later submissions are refused."""
         with self._lock:
-            if self._is_closed:
-                return
             self._is_closed = True
-            self._jobs.put(self._arrived)
-            self._jobs.put(None)
-            self._arrived = []
+            self._changed.notify()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -161,10 +168,8 @@ class Writer:
         if self.num_waiting >= _MAX_WAITING:
             raise Unavailable("too many writes wait for the database; repeat the request in a few seconds")
         job = _Job(operation, Future(), actor)
-        with self._lock:
-            self._refuse_if_closed()
-            self._num_queued += 1
-            self._jobs.put([job])
+        if self._queue(job):
+            self._wake()
         return job.future  # type: ignore[return-value]  # It was just made.
 
     def write(self, operation: Operation[T], actor: Principal | None = None) -> T:
@@ -182,47 +187,52 @@ class Writer:
         return found
 
     def _arrive(self, job: _Job) -> Any:
-        # What arrives in one round of the event loop goes to the writer's thread in one piece: to wake it costs more
-        # than many a request.
-        with self._lock:
-            self._refuse_if_closed()
-            self._num_queued += 1
-            self._arrived.append(job)
-            if len(self._arrived) == 1:
-                asyncio.get_running_loop().call_soon(self._hand_over)
+        # All that arrives in one round of the event loop wakes the thread once: that costs more than many a request.
+        if self._queue(job):
+            asyncio.get_running_loop().call_soon(self._wake)
         return job.future
 
-    def _hand_over(self) -> None:
+    def _queue(self, job: _Job) -> bool:
+        """Whether the thread sleeps and is to be woken, as there is all that it waits for."""
         with self._lock:
-            if self._arrived:  # Nothing is left once the writer was closed.
-                self._jobs.put(self._arrived)
-                self._arrived = []
+            if self._is_closed:
+                raise Unavailable("the service is shutting down; repeat the request in a few seconds")
+            self._waiting.append(job)
+            return 0 < self._num_wanted <= len(self._waiting)
 
-    def _refuse_if_closed(self) -> None:
-        if self._is_closed:
-            raise Unavailable("the service is shutting down; repeat the request in a few seconds")
+    def _wake(self) -> None:
+        # The thread may have gone on by itself meanwhile, and sleep again: then it looks, and sleeps on.
+        with self._lock:
+            self._changed.notify()
 
     def _run(self) -> None:
-        is_open, left = True, list[_Job]()
-        while is_open or left:
-            arrived, is_open = self._take(is_waited_for=not left) if is_open else ([], False)
-            self._num_taken += len(arrived)
-            jobs = sorted([*left, *arrived], key=_is_gathered, reverse=True)
+        left = list[_Job]()
+        while jobs := [*left, *self._take(is_waited_for=not left)]:
+            jobs.sort(key=_is_gathered, reverse=True)
             # From here on nobody can give up any more.
             batch = [job for job in jobs[:_MAX_BATCH] if job.begin()]
             left = [*(self._commit(batch) or ()), *jobs[_MAX_BATCH:]]
             self._num_left = len(left)
         self._turns.close()
 
-    def _take(self, *, is_waited_for: bool) -> tuple[list[_Job], bool]:
-        jobs: list[_Job] = []
-        arrived: list[_Job] | None = self._jobs.get() if is_waited_for else []
-        while arrived is not None:
-            jobs += arrived
-            if self._jobs.empty():
-                return jobs, True
-            arrived = self._jobs.get()
-        return jobs, False
+    def _take(self, *, is_waited_for: bool) -> list[_Job]:
+        """All that waits; nothing if nothing came and nothing will."""
+        with self._lock:
+            if is_waited_for:
+                self._wait_for(self._num_expected, self._expected_until_s - time.perf_counter())
+                self._wait_for(1)
+            taken, self._waiting = self._waiting, []
+        return taken
+
+    def _wait_for(self, num_jobs: int, timeout_s: float | None = None) -> None:
+        self._num_wanted = num_jobs
+        self._changed.wait_for(lambda: len(self._waiting) >= num_jobs or self._is_closed, timeout_s)
+        self._num_wanted = 0
+
+    def _expect(self, num_answered: int, took_s: float) -> None:
+        """Wait for as many as are here at the same time, but no longer than the transaction took that answered them."""
+        self._num_expected = num_answered + len(self._waiting)
+        self._expected_until_s = time.perf_counter() + min(took_s, _MAX_DELAY_S)
 
     def _commit(self, batch: list[_Job]) -> list[_Job] | None:
         """Answer a batch, but for what is left of it to the next transaction; None if nothing could be begun at all."""
@@ -242,10 +252,12 @@ class Writer:
             else:
                 _answer(batch, [_Outcome(error=self._translate(error))])
             return []
-        self.commit_s.add(time.perf_counter() - began_s)
+        took_s = time.perf_counter() - began_s
+        self.commit_s.add(took_s)
         self.batch_sizes.add(len(outcomes))
         # From here on everything is stored: whatever happens, nothing of it may run again.
         self._publish(events)
+        self._expect(len(outcomes), took_s)
         _answer(batch[: len(outcomes)], outcomes)
         return batch[len(outcomes) :]
 

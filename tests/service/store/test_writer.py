@@ -6,7 +6,9 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select
@@ -67,6 +69,98 @@ def test_all_who_wait_share_one_commit(engine: Engine, writer: Writer, published
     assert len(commits) == 1
     assert [e.data["name"] for e in published] == [f"study-{i}" for i in range(20)]
     assert _names(engine) == [f"study-{i}" for i in range(20)]
+
+
+class _Clock:
+    """Stands in for the module `time`: time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    made = _Clock()
+    monkeypatch.setattr(writing, "time", made)
+    return made
+
+
+def test_those_who_were_answered_together_are_waited_for_as_long_as_their_transaction_took(
+    engine: Engine, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_MAX_DELAY_S", 3600.0)
+    monkeypatch.setattr(writing, "_LONG_S", 3600.0)
+    commits, early = _commits(engine), list[Future[int]]()
+
+    def slow(tx: Transaction) -> int:
+        clock.now_s += 1000.0
+        return _add("slow")(tx)
+
+    def come_early(_: Sequence[Event]) -> None:
+        if not early:
+            early.append(own.submit(_add("early")))
+
+    own = Writer(engine, clock=lambda: _NOW, on_commit=come_early)
+    together = [own.submit(_add("a")), own.submit(slow)]
+    own.start()
+    for future in together:
+        future.result()
+    # Three are here at the same time: the one that came early waits for the other two, for a thousand seconds.
+    again = [own.submit(_add("b")), own.submit(_add("c"))]
+    for future in [*early, *again]:
+        future.result()
+    assert len(commits) == 2
+    own.close()
+
+
+def test_a_transaction_that_took_no_time_lets_nobody_wait(engine: Engine, writer: Writer, clock: _Clock) -> None:
+    commits = _commits(engine)
+    together = [writer.submit(_add("a")), writer.submit(_add("b"))]
+    writer.start()
+    for future in together:
+        future.result()
+    assert writer.write(_add("c"))
+    assert len(commits) == 2
+
+
+def _await_sleep(writer: Writer) -> None:
+    condition: Any = writer._changed
+    while True:
+        with writer._lock:  # Its thread lets go of the lock only once it is among those who wait.
+            if condition._waiters:
+                return
+
+
+def test_whoever_wakes_it_too_late_does_not_keep_others_from_it(engine: Engine, writer: Writer) -> None:
+    writer.start()
+    _await_sleep(writer)
+    # As if for something that the thread has found by itself meanwhile.
+    writer._wake()
+    _await_sleep(writer)
+    assert writer.submit(_add("a")).result(timeout=30)
+    assert _names(engine) == ["a"]
+
+
+def test_closing_waits_for_nobody(
+    engine: Engine, writer: Writer, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_MAX_DELAY_S", 3600.0)
+
+    def slow(tx: Transaction) -> int:
+        clock.now_s += 1000.0
+        return _add("slow")(tx)
+
+    together = [writer.submit(_add("a")), writer.submit(slow)]
+    writer.start()
+    for future in together:
+        future.result()
+    last = writer.submit(_add("last"))
+    writer.close()
+    assert last.result()
+    assert _names(engine) == ["a", "slow", "last"]
 
 
 def test_a_refusal_before_any_write_leaves_the_batch_alone(engine: Engine, writer: Writer) -> None:
