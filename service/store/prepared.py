@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache, partial
+from operator import itemgetter
+from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from service.store.schema import UtcDateTime
 
 Row = Mapping[str, Any]
 Record = Any
@@ -23,7 +27,7 @@ Record = Any
 SPANS = "spans"
 """Execution option of an engine: makes the context in which a statement, given as its text, is run."""
 
-_NOTHING = nullcontext()
+_NUM_TIMES = 64
 _Written = Callable[[Row], Any]
 _Read = Callable[[Any], Any]
 _Rows = tuple[list[list[Any]], Callable[[Iterable[Any]], Record]]
@@ -233,18 +237,28 @@ def _written(compiled: SQLCompiler, dialect: Dialect) -> _Written:
     constants: dict[str, Any] = {}
     writes: dict[str, _Read | None] = {}
     for parameter, name in compiled.bind_names.items():
-        write = writes[name] = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        write: _Read | None = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        if write is not None and isinstance(parameter.type, UtcDateTime):
+            # All that a transaction writes has the same few times, and SQLite takes a time as text.
+            write = lru_cache(_NUM_TIMES)(write)
+        writes[name] = write
         if not parameter.required:
             constants[name] = write(parameter.value) if write else parameter.value
     if not compiled.positional:
         named = [(name, write) for name, write in writes.items() if name not in constants]
         return lambda row: {**constants, **{name: write(row[name]) if write else row[name] for name, write in named}}
-    order = [(name, writes[name]) for name in compiled.positiontup or ()]
-    if not constants:
-        return lambda row: [write(row[name]) if write else row[name] for name, write in order]
-    return lambda row: [
-        constants[name] if name in constants else write(row[name]) if write else row[name] for name, write in order
-    ]
+    order = compiled.positiontup or ()
+    converted = [(at, write) for at, name in enumerate(order) if name not in constants and (write := writes[name])]
+    # Of one name alone it would give the value and no sequence.
+    pick: Any = itemgetter(*order) if len(order) > 1 else lambda row: [row[name] for name in order]
+
+    def in_order(row: Row) -> list[Any]:
+        values = list(pick({**row, **constants} if constants else row))
+        for at, write in converted:
+            values[at] = write(values[at])
+        return values
+
+    return in_order
 
 
 @contextmanager
@@ -261,7 +275,7 @@ def together(connection: Connection) -> Iterator[None]:
         yield
         return
     driver: Any = connection.connection.driver_connection
-    with _errors_told(connection, "", None), driver.pipeline():
+    with _errors_told(connection), driver.pipeline():
         yield
 
 
@@ -288,32 +302,54 @@ def send(connection: Connection, text: str, *parameters: Any) -> None:
         cursor.execute(text, parameters)
 
 
+class _cursor:  # noqa: N801  # It is used like the functions around it.
+    """A cursor for a statement, whose errors are told as SQLAlchemy's.
+
+    Written out, because a generator that is made a context manager takes three times as long, for every statement.
+    """
+
+    __slots__ = ("_connection", "_cursor", "_pooled", "_span", "_text")
+
+    def __init__(self, connection: Connection, text: str) -> None:
+        self._connection, self._text = connection, text
+        spans = connection.get_execution_options().get(SPANS)
+        self._span: AbstractContextManager[None] | None = None if spans is None else spans(text)
+        self._pooled = connection.connection
+        self._cursor: Any = self._pooled.cursor()
+
+    def __enter__(self) -> Any:
+        if self._span is not None:
+            self._span.__enter__()
+        return self._cursor
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._span is not None:
+                self._span.__exit__(kind, error, trace)
+            if isinstance(error, self._connection.dialect.loaded_dbapi.Error):
+                raise _told(self._connection, self._pooled, self._text, error, self._cursor) from error
+        finally:
+            self._cursor.close()
+
+
 @contextmanager
-def _cursor(connection: Connection, text: str) -> Iterator[Any]:
-    cursor = connection.connection.cursor()
-    spans = connection.get_execution_options().get(SPANS, _no_span)
-    try:
-        with _errors_told(connection, text, cursor), spans(text):
-            yield cursor
-    finally:
-        cursor.close()
-
-
-def _no_span(_text: str) -> AbstractContextManager[None]:
-    return _NOTHING
-
-
-@contextmanager
-def _errors_told(connection: Connection, text: str, cursor: Any) -> Iterator[None]:
-    pooled, dialect = connection.connection, connection.dialect
-    driver = dialect.loaded_dbapi
+def _errors_told(connection: Connection) -> Iterator[None]:
+    pooled = connection.connection
     try:
         yield
-    except driver.Error as error:
-        is_gone = dialect.is_disconnect(error, pooled, cursor)
-        if is_gone:
-            connection.invalidate(error)
-        told = DBAPIError.instance(
-            text, None, error, driver.Error, hide_parameters=True, connection_invalidated=is_gone, dialect=dialect
-        )
-        raise told from error
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _told(connection, pooled, "", error, None) from error
+
+
+def _told(connection: Connection, pooled: Any, text: str, error: Any, cursor: Any) -> BaseException:
+    dialect = connection.dialect
+    is_gone = dialect.is_disconnect(error, pooled, cursor)
+    if is_gone:
+        connection.invalidate(error)
+    kind = dialect.loaded_dbapi.Error
+    told: BaseException = DBAPIError.instance(
+        text, None, error, kind, hide_parameters=True, connection_invalidated=is_gone, dialect=dialect
+    )
+    return told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from caviar.contract.errors import (
     CaviarError,
@@ -32,8 +32,7 @@ _DECISIONS = {AttemptEnd.STOPPED: Decision.STOP, AttemptEnd.PAUSED: Decision.PAU
 _REFUSALS = (LeaseLost, ReportConflict, NotFound, InvalidRequest)
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(NamedTuple):
     """A report that waits for its commit.
 
     Attributes:
