@@ -39,13 +39,14 @@ from service.api import (
     worker_routes,
 )
 from service.api.authentication import Authentication
-from service.api.express import Express
+from service.api.express import Express, ShorterWay, ShortWay
 from service.api.guards.guard import Guard
 from service.api.guards.proxies import Proxies
 from service.api.guards.rates import Limits, Rates, Strangers
 from service.api.guards.sites import Sites
 from service.api.metrics_routes import Scrapers, Scraping
 from service.api.observation import Observation
+from service.api.regulars import Regulars
 from service.artifacts.opening import open_store
 from service.loops.clockwork import Clockwork
 from service.loops.courier import Courier
@@ -164,7 +165,8 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
 
     A request is observed, whatever becomes of it. It comes to the guard, which refuses what nobody should send, then it
     is a scrape or must say who it is from, which is counted before and after; then workers' requests
-    take the short way, and others may be answered without a route. What a route answers is compressed.
+    take the short way, and others may be answered without a route. What a route answers is compressed. Workers whose
+    requests the guards have let pass a moment ago pass them by.
     """
     # It passes event streams through unchanged, and so it does files, which hold weights: they hardly get smaller.
     app.add_middleware(
@@ -174,8 +176,11 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_routes.BINARY),
     )
     app.add_middleware(Freshness, service=service)
-    if app.state.traces is None:  # The framework names its spans by the routes that it finds itself.
-        app.add_middleware(Express, service=service, router=worker_routes.router, prefix=_API_PREFIX)
+    express = Express(service=service, router=worker_routes.router, prefix=_API_PREFIX)
+    regulars = Regulars(service.recognition)
+    is_traced = app.state.traces is not None  # The framework names its spans by the routes that it finds itself.
+    if not is_traced:
+        app.add_middleware(ShortWay, express=express, regulars=regulars)
     limits = Limits(
         requests_per_s=settings.requests_per_s,
         worker_requests_per_s=settings.worker_requests_per_s,
@@ -185,7 +190,8 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
         max_streams=settings.max_streams,
         max_streams_each=settings.max_streams_each,
     )
-    app.add_middleware(Rates, limits=limits)
+    wire = limits.buckets(limits.worker_requests_per_s)
+    app.add_middleware(Rates, limits=limits, wire=wire)
     app.add_middleware(Authentication, service=service)
     app.add_middleware(Strangers, limits=limits)
     app.add_middleware(Scraping, exposition=app.state.exposition, scrapers=app.state.scrapers)
@@ -195,6 +201,8 @@ def _add_middlewares(app: FastAPI, settings: ServiceSettings, service: Service) 
         sites=Sites(settings.page_origins),
         proxies=Proxies(settings.proxy_networks),
     )
+    if not is_traced:
+        app.add_middleware(ShorterWay, express=express, regulars=regulars, allowed=wire)
     # Added last, so that it sees also what other middlewares answer.
     app.add_middleware(
         Observation,

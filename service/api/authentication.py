@@ -18,8 +18,11 @@ from service.api import guarding
 from service.api.problems import answer
 from service.domain.principal import Origin, Principal, Role
 from service.use_cases import identity
+from service.use_cases.recognition import Recognition
 from service.use_cases.service import Service
 
+CALLER = "caviar.caller"
+"""Where the scope of a request holds its `Caller`."""
 COOKIE = "caviar_session"
 FORM_TOKEN_HEADER = "X-CSRF-Token"
 PUBLIC_PATHS = frozenset({"/login", "/login/oidc", "/login/oidc/callback", "/healthz", "/readyz"})
@@ -39,7 +42,7 @@ def is_public(path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Caller:
+class Caller:
     """Who calls, and by what.
 
     Attributes:
@@ -51,6 +54,11 @@ class _Caller:
     principal: Principal
     digest: str
     secret: str | None = None
+
+
+def is_recognised(recognition: Recognition, caller: Caller) -> bool:
+    """Whether a token still lets its caller in, as far as is known without the database."""
+    return recognition.find(caller.digest, is_session=False) is caller.principal
 
 
 class Authentication:
@@ -65,7 +73,7 @@ class Authentication:
         self._service = service
         # By what they showed, so that a token is read and hashed once, not at each request. Whether it still lets its
         # caller in is asked each time all the same.
-        self._callers: dict[bytes, _Caller] = {}
+        self._callers: dict[bytes, Caller] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
@@ -86,6 +94,7 @@ class Authentication:
         except CaviarError as error:
             await _refuse(error, Request(scope))(scope, receive, send)
             return
+        scope[CALLER] = caller
         state = scope.setdefault("state", {})
         state["principal"] = caller.principal
         if not is_safe and caller.principal.role is not Role.WORKER:
@@ -98,11 +107,11 @@ class Authentication:
         else:
             await self._app(scope, receive, send)
 
-    async def _caller(self, scope: Scope) -> _Caller:
+    async def _caller(self, scope: Scope) -> Caller:
         shown = _authorization(scope)
         seen = self._callers.get(shown)
         if seen is not None:
-            if self._service.recognition.find(seen.digest, is_session=False) is seen.principal:
+            if is_recognised(self._service.recognition, seen):
                 return seen
             self._callers.pop(shown, None)
         kind, _, token = shown.decode("latin-1").partition(" ")
@@ -110,7 +119,7 @@ class Authentication:
             if kind.lower() != "bearer":
                 raise Unauthorized(f"received the scheme {kind!r}, expected `Authorization: Bearer TOKEN`")
             digest = identity.digest(token.strip())
-            caller = _Caller(await self._known(digest, is_session=False), digest)
+            caller = Caller(await self._known(digest, is_session=False), digest)
             if len(self._callers) >= _MAX_CALLERS:
                 self._callers.clear()
             self._callers[shown] = caller
@@ -121,7 +130,7 @@ class Authentication:
                 "received no access token, expected `Authorization: Bearer TOKEN` or a signed-in browser"
             )
         digest = identity.digest(secret)
-        return _Caller(await self._known(digest, is_session=True), digest, secret)
+        return Caller(await self._known(digest, is_session=True), digest, secret)
 
     async def _known(self, digest: str, *, is_session: bool) -> Principal:
         found = self._service.recognition.find(digest, is_session=is_session)
@@ -131,7 +140,7 @@ class Authentication:
             raise Unauthorized("the access token is not valid (any more)")
         return found
 
-    async def _may_go_on(self, caller: _Caller) -> bool:
+    async def _may_go_on(self, caller: Caller) -> bool:
         try:
             await self._known(caller.digest, is_session=caller.secret is not None)
         except Unauthorized:

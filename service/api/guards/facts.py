@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
@@ -33,11 +33,13 @@ class Facts:
         headers: Those that matter here; of one that came twice, the last.
         num_hosts: How many headers Host there were.
         num_headers: How many headers there were of any kind.
+        further: Headers of its answer beyond those of every answer.
     """
 
     headers: dict[bytes, bytes]
     num_hosts: int
     num_headers: int
+    further: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def get(self, name: bytes) -> bytes | None:
         """A header's value."""

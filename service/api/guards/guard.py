@@ -49,7 +49,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         found = scope[facts.KEY] = facts.read(scope["headers"])
-        further: Headers = []
+        further = found.further
         has_begun = False
 
         async def completing(message: Message) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.types import Message, Scope
+from starlette.types import Message, Scope, Send
 
 from service.domain.hosts import host_name, is_loopback
 
@@ -42,6 +42,17 @@ def complete(message: Message, further: list[tuple[bytes, bytes]]) -> None:
     own += [pair for pair in ALWAYS if pair[0] not in given] if given else ALWAYS
     own += further
     message["headers"] = own
+
+
+def completing(send: Send, further: list[tuple[bytes, bytes]]) -> Send:
+    """What sends an answer after it was completed; see `complete`."""
+
+    async def completed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            complete(message, further)
+        await send(message)
+
+    return completed
 
 
 def only_by_tls(scope: Scope, host: bytes | None) -> list[tuple[bytes, bytes]]:

@@ -116,13 +116,27 @@ class Strangers:
 class Rates:
     """ASGI middleware after authentication: counts requests and streams by token, and waiting claims by worker."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        """Count for an application."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        wire: Buckets | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Count for an application.
+
+        Args:
+            app: The application.
+            limits: What one client may do.
+            wire: Counts requests of the worker wire; None for buckets of its own.
+            clock: Tells seconds; never set.
+        """
         self._app = app
         self._clock = clock
         self._limits = limits
         self._requests = limits.buckets(limits.requests_per_s)
-        self._wire = limits.buckets(limits.worker_requests_per_s)
+        self._wire = wire or limits.buckets(limits.worker_requests_per_s)
         self._open: dict[object, int] = {}
         self._num_streams = 0
 
@@ -134,7 +148,7 @@ class Rates:
             return
         path: str = scope["path"]
         buckets = self._wire if path.endswith(_WIRE_ENDINGS) else self._requests
-        wait_s = buckets.take(_owner(principal), self._clock())
+        wait_s = buckets.take(owner(principal), self._clock())
         if wait_s > 0.0:
             error = _limited(f"requests of the token {principal.name!r}", wait_s)
             await answer(Request(scope), error)(scope, receive, send)
@@ -153,7 +167,7 @@ class Rates:
         self._num_streams += 1
         try:
             limit = self._limits.max_streams_each
-            await self._lasting(_owner(principal), limit, "streams of this token", (scope, receive, send))
+            await self._lasting(owner(principal), limit, "streams of this token", (scope, receive, send))
         finally:
             self._num_streams -= 1
 
@@ -173,7 +187,8 @@ class Rates:
                 self._open[key] -= 1
 
 
-def _owner(principal: Principal) -> int | str | None:
+def owner(principal: Principal) -> int | str | None:
+    """By what the requests of somebody are counted."""
     # Whoever came from an identity provider has no token.
     return principal.name if principal.is_session and principal.token_id is None else principal.token_id
 
