@@ -162,6 +162,7 @@ def _from_store(service: Service, worker_id: str, body: Claim, tx: Transaction, 
     own = Counter(row.study_id for row in lost)
     turns = rotation.turns(tx, worker, objectives, service.shares, own, running=running)
     assigned, turns = _hand_out(tx, claimant, turns, body.max_trials, own=[row.id for row in lost])
+    assigned += _from_stock(service, tx, claimant, turns, given=assigned, room=body.max_trials - len(assigned))
     return _Stored(assigned, claimant, turns, mode)
 
 
@@ -207,6 +208,34 @@ def _hand_out(
             assigned.append(_grant(tx, claimant, turn.spec, trial))
             turn.serve()
     return assigned, left
+
+
+def _from_stock(
+    service: Service,
+    tx: Transaction,
+    claimant: _Claimant,
+    turns: Sequence[Turn],
+    *,
+    given: Sequence[Assignment],
+    room: int,
+) -> list[Assignment]:
+    # As long as the studies whose turn it is have suggestions at hand; others are asked outside of the transaction.
+    assigned: list[Assignment] = []
+    while len(assigned) < room and (turn := rotation.next_turn(turns)) is not None:
+        search = service.searches.loaded(turn.study_id)
+        if turn.has_waiting or not turn.may_create or search is None or search.seq < turn.last_seq:
+            break
+        created = [data for study_id, _, data in tx.pending("trial_created") if study_id == turn.study_id]
+        step = search.in_stock(created)
+        if step is None:
+            break
+        tokens = frozenset(assignment.lease for assignment in (*given, *assigned))
+        taken = _take(tx, turn.study_id, step, claimant, tokens)
+        if taken.assignment is None:
+            break
+        assigned.append(taken.assignment)
+        turn.serve()
+    return assigned
 
 
 def _hand_out_more(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -17,7 +17,7 @@ from caviar.contract.study import StudySpec
 from caviar.contract.views import RoundView
 from service.search.following import apply_event
 from service.search.mirror import Mirror, TrialRecord
-from service.search.pruner import Promotion, Verdict
+from service.search.pruner import Promotion, Pruner, Verdict
 from service.search.registry import build_pruner, build_sampler
 from service.search.sampler import Proposal, SpaceExhausted
 from service.store import events as feed
@@ -26,6 +26,8 @@ from service.store.transaction import Event, Record, Transaction
 from service.use_cases.dispensing import Dispenser
 from service.use_cases.specs import parsed
 
+# So that most claims need not wait for a thread of the sampler's, and none for many suggestions.
+_NUM_STOCKED = 8
 _log = structlog.get_logger(__name__)
 
 
@@ -91,6 +93,9 @@ class Search:
         self._sampler = build_sampler(spec)
         self._pruner = build_pruner(spec)
         self._lock = threading.Lock()
+        # Suggestions of the same moment, by their numbers, and the first of them that nobody was given by then.
+        self._made: dict[int, Suggestion] = {}
+        self._first_free = 0
 
     def next(self, *, may_create: bool) -> Step:
         """What a free slot does next: a paused trial that is good enough goes on, else a new one begins.
@@ -121,6 +126,22 @@ class Search:
                 is_exhausted=may_create, as_of=self._seq
             )
 
+    def in_stock(self, created: Sequence[Mapping[str, Any]]) -> Suggestion | None:
+        """The next new trial, if it was suggested in advance and nothing else has happened to the numbers before it.
+
+        Args:
+            created: Data of the events of trials that the transaction has created so far, which the mirror lacks.
+        """
+        with self._lock:
+            number = len(self._mirror.trials) + len(created)
+            if number < self._first_free or not all(self._is_expected(data) for data in created):
+                return None
+            return self._made.get(number)
+
+    def _is_expected(self, created: Mapping[str, Any]) -> bool:
+        made = self._made.get(created["number"])
+        return made is not None and created["origin"] == "sampler" and made.proposal.params == created["params"]
+
     def _steps(self, may_create: bool, room: int) -> list[Step]:
         first = self.next(may_create=may_create)
         return [first, *self._beside(first, room - 1)] if isinstance(first, Suggestion) else [first]
@@ -132,7 +153,9 @@ class Search:
             if self._sampler.learns or first.as_of != self._seq:
                 return []
             found, units = [first], [mirror.space.units_of(first.proposal.params)]
-            while len(found) <= room:
+            # Where paused trials may go on instead, it is not known before what comes next.
+            num_stocked = 0 if self._promotes else _NUM_STOCKED
+            while len(found) <= room + num_stocked:
                 number = first.number + len(found)
                 try:
                     proposal = self._sampler.propose(mirror, number)
@@ -143,7 +166,13 @@ class Search:
                     break
                 units.append(mirror.space.units_of(proposal.params))
                 found.append(replace(first, number=number, proposal=proposal, num_ahead=len(found)))
-            return found[1:]
+            self._made = {suggestion.number: suggestion for suggestion in found}
+            self._first_free = first.number + room + 1
+            return found[1 : room + 1]
+
+    @property
+    def _promotes(self) -> bool:
+        return type(self._pruner).promote is not Pruner.promote
 
     @property
     def seq(self) -> int:
@@ -175,6 +204,8 @@ class Search:
             if event.seq > self._seq + 1 or event.kind == "study_edited":
                 return False
             self._seq = event.seq
+            if event.kind == "trial_imported" or (event.kind == "trial_created" and not self._is_expected(event.data)):
+                self._made = {}
             apply_event(self._mirror, event.kind, event.data)
             return True
 

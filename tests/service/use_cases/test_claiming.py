@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -85,6 +86,86 @@ def test_every_claim_goes_by_the_study_as_it_stands(lab: Lab) -> None:
     last = lab.claim(9)
     assert [one["max_epochs"] for one in (before, *after, *last)] == [5, 7, 7, 4]
     assert last[0]["params"]["x"] <= NARROW["x"]["high"]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Search]:
+    """Whom claims have asked for something new, once for each time."""
+    found: list[Search] = []
+    propose = Search.next
+
+    def proposing(search: Search, *, may_create: bool) -> Step:
+        found.append(search)
+        return propose(search, may_create=may_create)
+
+    monkeypatch.setattr(Search, "next", proposing)
+    return found
+
+
+def test_most_claims_are_answered_by_one_transaction(lab: Lab, asked: list[Search]) -> None:
+    lab.study(budget={"max_trials": 30, "max_epochs": 5}, seed=3)
+    one_by_one = [lab.claim()[0] for _ in range(12)]
+    assert [one["number"] for one in one_by_one] == list(range(12))
+    assert len(asked) == 2
+    # What they were given is what they would have been given without.
+    lab.wire.post(f"/studies/{one_by_one[0]['study']}:stop")
+    lab.study(budget={"max_trials": 30, "max_epochs": 5}, seed=3)
+    at_once = lab.claim(12)
+    assert [one["params"] for one in at_once] == [one["params"] for one in one_by_one]
+    assert len({str(one["params"]) for one in at_once}) == 12
+
+
+def test_a_repeated_claim_gets_what_it_got_from_the_stock(lab: Lab) -> None:
+    lab.study(budget={"max_trials": 9, "max_epochs": 5})
+    assert [one["number"] for one in lab.claim()] == [0]
+    worker = lab.wire.worker(lab.objective)
+    first = lab.wire.claim(worker, request="again")
+    assert [one["number"] for one in first] == [1]
+    assert lab.wire.claim(worker, request="again", knows=first) == first
+
+
+def test_the_stock_keeps_to_the_budget(lab: Lab) -> None:
+    lab.study(budget={"max_trials": 3, "max_epochs": 5})
+    assert [len(lab.claim(2)), len(lab.claim(2))] == [2, 1]
+    lab.study(budget={"max_trials": 9, "max_epochs": 5, "max_parallel": 2})
+    assert [len(lab.claim()), len(lab.claim()), len(lab.claim())] == [1, 1, 0]
+
+
+def test_an_edit_ends_the_stock(lab: Lab) -> None:
+    name = lab.study(budget={"max_trials": 9, "max_epochs": 5})
+    assert len(lab.claim(2)) == 2
+    edit(lab, name, space=NARROW, budget={"max_trials": 9, "max_epochs": 4})
+    after = lab.claim(3)
+    assert [(one["number"], one["max_epochs"]) for one in after] == [(2, 4), (3, 4), (4, 4)]
+    assert all(one["params"]["x"] <= NARROW["x"]["high"] for one in after)
+
+
+def test_what_is_enqueued_goes_before_the_stock(lab: Lab, asked: list[Search]) -> None:
+    name = lab.study(budget={"max_trials": 9, "max_epochs": 5})
+    assert len(lab.claim() + lab.claim()) == 2
+    assert len(asked) == 1
+    lab.wire.post(f"/studies/{name}/trials", {"params": {"x": 0.125, "kind": "b"}})
+    found = lab.claim(2)
+    assert [one["number"] for one in found] == [2, 3]
+    assert found[0]["params"] == {"x": 0.125, "kind": "b"}
+    assert len(asked) == 2, "what was at hand did not know of it"
+
+
+def test_claims_of_the_same_transaction_are_given_different_trials(lab: Lab, asked: list[Search]) -> None:
+    lab.study(budget={"max_trials": 30, "max_epochs": 5})
+    lab.claim()
+    service = lab.wire.service
+    workers = [lab.wire.worker(lab.objective) for _ in range(4)]
+    hold = threading.Event()
+    held = service.writer.submit(lambda _tx: hold.wait(30))
+    # While the writer is held up, four claims come to wait for the same transaction.
+    claims = [lab.wire.begin_claim(worker, 0.0) for worker in workers]
+    while service.writer.num_waiting < len(workers):
+        assert not held.done()
+    hold.set()
+    found = [one for claim in claims for one in claim.result(timeout=60)]
+    assert sorted(one["number"] for one in found) == [1, 2, 3, 4]
+    assert len(asked) == 1
 
 
 def test_the_study_with_the_fewest_running_trials_comes_first(lab: Lab) -> None:

@@ -181,7 +181,14 @@ def test_an_edited_study_is_searched_by_its_new_limits(books: Books) -> None:
 
 def _search(kind: str, space: dict[str, Any]) -> tuple[Search, Mirror]:
     spec = StudySpec.model_validate(
-        {"name": "s", "objective": {"name": "o"}, "space": space, "strategy": {"kind": kind}, "seed": 5}
+        {
+            "name": "s",
+            "objective": {"name": "o"},
+            "space": space,
+            "strategy": {"kind": kind},
+            "pruner": {"kind": "median"},
+            "seed": 5,
+        }
     )
     mirror = Mirror(spec)
     return Search(spec, mirror, seq=1, space_version=1), mirror
@@ -234,3 +241,83 @@ def test_what_is_suggested_at_once_is_never_the_same() -> None:
 def test_what_learns_suggests_one_after_the_other() -> None:
     found = _given_at_once(_search("tpe", _WIDE)[0], 4)
     assert [(one.number, one.num_ahead) for one in found] == [(0, 0)] * 4
+
+
+def _created(suggestion: Suggestion, **changes: Any) -> dict[str, Any]:
+    """Data of the event of a trial that was made of a suggestion."""
+    params = dict(suggestion.proposal.params)
+    return {"trial_id": suggestion.number + 1, "number": suggestion.number, "params": params, "origin": "sampler"} | {
+        "round": None,
+        **changes,
+    }
+
+
+def _happens(search: Search, kind: str, data: dict[str, Any]) -> None:
+    assert search.apply(Event(1, search.seq + 1, kind, _NOW, data))
+
+
+@pytest.mark.parametrize("kind", ["random", "quasi_random", "grid"])
+def test_what_comes_next_is_at_hand_in_its_order(kind: str) -> None:
+    search, _ = _search(kind, _WIDE)
+    assert search.in_stock([]) is None
+    [first] = _given_at_once(search, 1)
+    assert search.in_stock([]) is None, "the first one is on its way"
+    _happens(search, "trial_created", _created(first))
+    second = search.in_stock([])
+    assert second is not None
+    assert second == search.in_stock([]), "whoever asks again gets the same"
+    third = search.in_stock([_created(second)])
+    assert third is not None
+    assert (second.number, third.number, second.as_of, third.as_of) == (1, 2, 1, 1)
+    alone, mirror = _search(kind, _WIDE)
+    for suggestion in (first, second, third):
+        expected = alone.next(may_create=True)
+        assert isinstance(expected, Suggestion)
+        assert suggestion.proposal == expected.proposal
+        mirror.add(suggestion.number, suggestion.number + 1, suggestion.proposal.params)
+
+
+def test_the_stock_comes_to_an_end() -> None:
+    search, _ = _search("random", _WIDE)
+    given: list[Suggestion] = _given_at_once(search, 2)
+    while given:
+        last = given.pop(0)
+        _happens(search, "trial_created", _created(last))
+        following = search.in_stock([])
+        given += [following] if following is not None else []
+    assert last.number == 9
+
+
+_OTHER = {"params": {"x": 0.5, "n": 7}, "origin": "enqueued"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("trial_created", _OTHER),
+        ("trial_created", {"origin": "enqueued"}),
+        ("trial_created", {"params": {"x": 0.0, "n": 1}}),
+    ],
+)
+def test_nothing_is_at_hand_once_another_trial_came_in_between(kind: str, changes: dict[str, Any]) -> None:
+    search, _ = _search("random", _WIDE)
+    [first] = _given_at_once(search, 1)
+    _happens(search, "trial_created", _created(first))
+    second = search.in_stock([])
+    assert second is not None
+    assert search.in_stock([_created(second, **changes)]) is None, "by the same transaction"
+    _happens(search, kind, _created(second, **changes))
+    assert search.in_stock([]) is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "pruner"), [("tpe", {"kind": "median"}), ("random", {"kind": "asha"}), ("cma_es", {"kind": "none"})]
+)
+def test_nothing_is_at_hand_where_results_decide_what_comes_next(strategy: str, pruner: dict[str, Any]) -> None:
+    spec = StudySpec.model_validate(
+        {"name": "s", "objective": {"name": "o"}, "space": _WIDE, "strategy": {"kind": strategy}, "pruner": pruner}
+    )
+    search = Search(spec, Mirror(spec), seq=1, space_version=1)
+    [first] = _given_at_once(search, 1)
+    _happens(search, "trial_created", _created(first))
+    assert search.in_stock([]) is None
